@@ -1,0 +1,1 @@
+"""A trained model out: SavedModel and .tflite, scored before they are written."""

@@ -1,0 +1,1 @@
+"""pipeline.config and label_map.pbtxt as typed messages; nothing here imports TensorFlow."""

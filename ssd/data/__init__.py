@@ -1,0 +1,1 @@
+"""TFRecords in, batches out: decoder, augmentation, input pipeline."""
