@@ -1,0 +1,136 @@
+"""COCO metrics of any form of a model on TFRecords."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ssd import label_map as label_maps
+from ssd.coco_metrics import CocoMetrics, format_table
+from ssd.errors import InputError
+from ssd.label_map import LabelMap
+from ssd.predictor import Predictor, load_predictor
+from ssd.run_folder import config_beside
+from ssd.standard_fields import DetectionFields, InputFields
+
+# A tqdm bar for people, nothing for scripts and pipes.
+_MIN_SECONDS_BETWEEN_UPDATES = 1.0
+
+
+def evaluate(
+    predictor: Predictor, records: Sequence[str], label_map: LabelMap, *, progress: bool = True
+) -> dict[str, Any]:
+    """Returns the COCO metrics of `predictor` on all images of `records`.
+
+    Args:
+      predictor: its class ids must be those of `label_map`.
+      records: TFRecord files or globs.
+      label_map: names the classes of the records (label text counts, see `data.decoder`).
+      progress: show a bar on stderr.
+
+    Returns:
+      {"AP": ..., "AP50": ..., ..., "per_class": {...}}; fractions, None where there is nothing
+      to measure.
+
+    Raises:
+      InputError: records missing, empty or damaged; label maps contradict each other.
+    """
+    # Late: `--help` answers without TensorFlow.
+    from ssd.data import input_pipeline, record_index
+
+    _require_same_classes(predictor, label_map)
+    index = record_index.index_records(records)
+    dataset = input_pipeline.eval_dataset(
+        record_index=index, label_map=label_map, num_classes=label_map.num_classes,
+        image_size=predictor.image_size, batch_size=predictor.batch_size,
+    )
+    metrics = CocoMetrics(label_map)
+    with tqdm(total=len(index), unit="image", desc="evaluate", leave=False,
+              disable=None if progress else True, mininterval=_MIN_SECONDS_BETWEEN_UPDATES) as bar:
+        for batch in input_pipeline.explained(dataset, index):
+            arrays = {name: np.asarray(value) for name, value in batch.items()}
+            detections = predictor(arrays[InputFields.image])
+            for row in range(len(arrays[InputFields.source_id])):
+                _add(metrics, arrays, detections, row)
+            bar.update(len(arrays[InputFields.source_id]))
+    return metrics.summarize()
+
+
+def _add(
+    metrics: CocoMetrics, batch: dict[str, np.ndarray], detections: dict[str, np.ndarray], row: int
+) -> None:
+    boxes = slice(0, int(batch[InputFields.num_groundtruth_boxes][row]))
+    found = slice(0, int(detections[DetectionFields.num_detections][row]))
+    height, width = batch[InputFields.original_image_size][row]
+    metrics.add(
+        source_id=batch[InputFields.source_id][row].decode(),
+        image_size=(int(height), int(width)),
+        groundtruth_boxes=batch[InputFields.groundtruth_boxes][row, boxes],
+        groundtruth_classes=batch[InputFields.groundtruth_classes][row, boxes],
+        groundtruth_is_crowd=batch[InputFields.groundtruth_is_crowd][row, boxes],
+        groundtruth_area=batch[InputFields.groundtruth_area][row, boxes],
+        detection_boxes=detections[DetectionFields.detection_boxes][row, found],
+        detection_scores=detections[DetectionFields.detection_scores][row, found],
+        detection_classes=detections[DetectionFields.detection_classes][row, found],
+    )
+
+
+def _require_same_classes(predictor: Predictor, label_map: LabelMap) -> None:
+    own = predictor.label_map
+    if own is not None and own.names != label_map.names:
+        n = next((n for n, (a, b) in enumerate(zip(own.names, label_map.names)) if a != b), None)
+        where = (f"{len(own.names)} classes against {len(label_map.names)}" if n is None else
+                 f"id {n + 1} is {own.names[n]!r} against {label_map.names[n]!r}")
+        raise InputError(f"label map: the model's and the data's differ: {where}; evaluate on records "
+                         "of the same classes, or give --label-map with the model's order")
+
+
+def run(
+    model: str, *, data: str | None, split: str, records: Sequence[str], label_map: str | None,
+    output: str | None, as_json: bool, threads: int,
+) -> None:
+    """The `evaluate` verb; arguments are its flags. Prints the table or one JSON object."""
+    records, labels = _data(model, data, split, records, label_map)
+    predictor = load_predictor(model, num_threads=threads)
+    summary = evaluate(predictor, records, labels, progress=not as_json)
+    if output:
+        folder = Path(output)
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = folder / "metrics.json.tmp"
+        aside.write_text(json.dumps(summary, indent=1) + "\n")
+        os.replace(aside, folder / "metrics.json")
+    if as_json:
+        print(json.dumps(summary))
+        return
+    print(f"{getattr(predictor, 'name', model)} on {', '.join(records)}")
+    print(format_table(summary))
+
+
+def _data(
+    model: str, data: str | None, split: str, records: Sequence[str], label_map: str | None
+) -> tuple[list[str], LabelMap]:
+    """The records and label map that the flags, or else the run itself, name."""
+    if data:
+        folder = Path(data)
+        records = [str(folder / f"{split}-*.tfrecord")]
+        label_map = label_map or str(folder / "label_map.pbtxt")
+    elif not records:
+        from ssd.config import pipeline  # late: only a run without flags needs it
+
+        config_path = config_beside(model)
+        readers = pipeline.load(config_path).message.eval_input_reader
+        records = [path for reader in readers for path in reader.tf_record_input_reader.input_path]
+        beside = config_path.parent / "label_map.pbtxt"
+        named = readers[0].label_map_path if readers else ""
+        label_map = label_map or (str(beside) if beside.is_file() else named)
+    if not records:
+        raise InputError(f"{model}: names no evaluation records; give --data DIR or --records GLOB")
+    if not label_map:
+        raise InputError("--records: which classes are these? give --label-map FILE")
+    return list(records), label_maps.load(label_map)

@@ -1,0 +1,164 @@
+"""One way to call every form of a model: checkpoint, SavedModel, .tflite."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ssd import label_map as label_maps
+from ssd.errors import InputError
+from ssd.label_map import LabelMap
+from ssd.run_folder import config_beside, label_map_beside
+from ssd.standard_fields import LABEL_ID_OFFSET, DetectionFields
+
+_RETURNED = (
+    DetectionFields.detection_boxes, DetectionFields.detection_scores,
+    DetectionFields.detection_classes, DetectionFields.num_detections,
+)
+
+
+class Predictor(Protocol):
+    """What evaluation and drawing need of a model.
+
+    Attributes:
+      label_map: class names; None where the model carries none.
+      image_size: (H, W) of the images it takes, or None for originals of any size.
+      batch_size: images per call that suit it.
+    """
+
+    label_map: LabelMap | None
+    image_size: tuple[int, int] | None
+    batch_size: int
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns detections: boxes [B, D, 4], scores [B, D], classes int [B, D] (ids), num [B].
+
+        Args:
+          images: with image_size: float32 [B, H, W, 3], 0..255, resized by
+            `core.image_resizer`; without: uint8 [1, h, w, 3].
+        """
+
+
+class CheckpointPredictor:
+    """A detector with its variables, run by TensorFlow."""
+
+    batch_size = 8
+
+    def __init__(self, detector: Any, label_map: LabelMap | None, name: str = "") -> None:
+        import tensorflow as tf  # late: `--help` answers without it
+
+        self.detector = detector
+        self.label_map = label_map
+        self.name = name
+        self.image_size = detector.image_size
+        self._detect = tf.function(
+            self._run,
+            input_signature=[tf.TensorSpec([None, *detector.image_size, 3], tf.float32)])
+
+    def _run(self, images: Any) -> dict[str, Any]:
+        predictions = self.detector.predict(self.detector.preprocess(images), training=False)
+        detections = self.detector.postprocess(predictions)
+        return {name: detections[name] for name in _RETURNED}
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return _with_class_ids(self._detect(images), LABEL_ID_OFFSET)
+
+
+class SavedModelPredictor:
+    """A SavedModel with the detection signature: ours, the zoo's or TFOD's."""
+
+    image_size = None
+    batch_size = 1
+
+    def __init__(self, path: Path) -> None:
+        import tensorflow as tf  # late: `--help` answers without it
+
+        self.name = str(path)
+        self._model = tf.saved_model.load(str(path))
+        if "serving_default" not in self._model.signatures:
+            raise InputError(f"{path}: no serving_default signature; a detection SavedModel "
+                             "(uint8 [1, h, w, 3] in) was expected")
+        self._function = self._model.signatures["serving_default"]
+        _, inputs = self._function.structured_input_signature
+        (self._input_name, spec), = inputs.items()
+        missing = [name for name in _RETURNED if name not in self._function.structured_outputs]
+        if spec.dtype != tf.uint8 or missing:
+            raise InputError(f"{path}: takes {spec.dtype.name} and lacks outputs {missing}; a "
+                             "detection SavedModel with image_tensor input was expected")
+        asset = path / "assets" / "label_map.pbtxt"
+        beside = label_map_beside(path)
+        source = asset if asset.is_file() else beside
+        self.label_map = label_maps.load(source) if source else None
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        import tensorflow as tf  # late, as above; loaded already
+
+        outputs = self._function(**{self._input_name: tf.constant(images, tf.uint8)})
+        return _with_class_ids({name: outputs[name] for name in _RETURNED}, 0)
+
+
+def load_predictor(
+    path: str | os.PathLike[str], label_map: LabelMap | None = None, *, num_threads: int = 2
+) -> Predictor:
+    """Returns the predictor for a run, model folder, checkpoint prefix, SavedModel or .tflite.
+
+    Args:
+      path: a folder with pipeline.config counts as a run or zoo folder, also when it holds a
+        saved_model beside.
+      label_map: replaces the one that the model carries.
+      num_threads: of the .tflite interpreter.
+
+    Raises:
+      InputError: nothing there that can be loaded.
+    """
+    path = Path(path)
+    predictor: Predictor
+    if path.suffix == ".tflite":
+        from ssd.tflite_predictor import TflitePredictor  # late: only this form needs LiteRT
+
+        predictor = TflitePredictor(path, num_threads=num_threads)
+    elif (path / "saved_model.pb").is_file():
+        predictor = SavedModelPredictor(path)
+    elif not (path / "pipeline.config").is_file() and (path / "saved_model").is_dir():
+        predictor = SavedModelPredictor(path / "saved_model")
+    else:
+        predictor = load_checkpoint_predictor(path)
+    if label_map is not None:
+        predictor.label_map = label_map
+    return predictor
+
+
+def load_checkpoint_predictor(path: str | os.PathLike[str]) -> CheckpointPredictor:
+    """Returns the predictor of a run, zoo folder or checkpoint prefix.
+
+    Raises:
+      InputError: no pipeline.config or checkpoint there, or they do not belong together.
+    """
+    if not Path(path).exists() and not os.path.isfile(f"{path}.index"):
+        raise InputError(f"{path}: no such file or folder; a run, a model folder, a SavedModel or a "
+                         ".tflite was expected")
+    config_path = config_beside(path)
+    # Late: `--help` answers without TensorFlow.
+    from ssd import checkpoint
+    from ssd.config import pipeline
+    from ssd.models import builder
+
+    loaded = pipeline.load(config_path)
+    loaded.require_obeyed(for_training=False)
+    prefix = checkpoint.find_prefix(path)
+    detector = builder.build_detector(loaded.message.model)
+    checkpoint.restore_model(detector, prefix)
+    labels = label_map_beside(config_path)
+    return CheckpointPredictor(detector, label_maps.load(labels) if labels else None, prefix)
+
+
+def _with_class_ids(detections: dict[str, Any], offset: int) -> dict[str, np.ndarray]:
+    arrays = {name: np.asarray(value) for name, value in detections.items()}
+    classes = arrays[DetectionFields.detection_classes]
+    arrays[DetectionFields.detection_classes] = classes.astype(np.int64) + offset
+    number = DetectionFields.num_detections
+    arrays[number] = arrays[number].astype(np.int64)
+    return arrays

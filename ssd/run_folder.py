@@ -1,0 +1,90 @@
+"""Where a run keeps its files, which run is the newest, and what a `--model PATH` is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssd.errors import InputError
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """pipeline.config as resolved for this run."""
+        return self.path / "pipeline.config"
+
+    @property
+    def label_map(self) -> Path:
+        return self.path / "label_map.pbtxt"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Training checkpoints: moving batch-norm statistics, optimizer state."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the highest AP so far, ready to be exported."""
+        return self.path / "best"
+
+    @property
+    def restore_report(self) -> Path:
+        return self.path / "restore_report.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON line per evaluation."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def finished(self) -> Path:
+        """Exists once the run has reached its last step and its last evaluation."""
+        return self.path / "finished"
+
+
+def newest_run(runs: Path = RUNS) -> RunFolder:
+    """Returns the run below `runs` that was written to last.
+
+    Raises:
+      InputError: there is none with a checkpoint.
+    """
+    candidates = [
+        path for path in runs.glob("*")
+        if (path / "pipeline.config").is_file() and any(path.glob("*/ckpt-*.index"))
+    ]
+    if not candidates:
+        raise InputError(f"{runs}/: no run with a checkpoint yet; `./run.sh train` makes one, or "
+                         "give --run DIR")
+    newest = max(candidates, key=lambda path: max(
+        index.stat().st_mtime for index in path.glob("*/ckpt-*.index")))
+    return RunFolder(newest)
+
+
+def config_beside(path: str | os.PathLike[str]) -> Path:
+    """Returns the pipeline.config that belongs to a run, model folder or checkpoint prefix.
+
+    Raises:
+      InputError: there is none in the folder, nor in the two above it.
+    """
+    start = Path(path)
+    folders = [start, start.parent, start.parent.parent]
+    for folder in folders:
+        if (folder / "pipeline.config").is_file():
+            return folder / "pipeline.config"
+    raise InputError(f"{path}: no pipeline.config in this folder or above it; a run, a zoo folder "
+                     "or a checkpoint inside one was expected")
+
+
+def label_map_beside(config_path: Path) -> Path | None:
+    """Returns the label_map.pbtxt next to a pipeline.config, or None."""
+    path = config_path.parent / "label_map.pbtxt"
+    return path if path.is_file() else None

@@ -1,0 +1,56 @@
+"""One optimizer update as one TensorFlow function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from ssd.models.detector import Detector
+from ssd.standard_fields import InputFields
+
+Batch = dict[str, tf.Tensor]
+
+
+def make_train_step(
+    detector: Detector, optimizer: keras.optimizers.SGD, *, gradient_clipping_by_norm: float = 0.0,
+    add_regularization_loss: bool = True,
+) -> Callable[[Batch], dict[str, tf.Tensor]]:
+    """Returns a function that updates the variables with one batch and returns its losses.
+
+    Args:
+      detector: its trainable variables are updated, moving statistics too.
+      optimizer: built for those variables; its iterations count the steps.
+      gradient_clipping_by_norm: limit of the global norm; 0 leaves gradients alone.
+      add_regularization_loss: whether it is part of what is minimized.
+
+    Returns:
+      batch (InputFields keys) -> float32 scalars localization_loss, classification_loss,
+      regularization_loss, total_loss, learning_rate (the one used in this step).
+    """
+    variables = detector.network.trainable_variables
+
+    @tf.function(reduce_retracing=True)
+    def train_step(batch: Batch) -> dict[str, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            losses = compute_losses(detector, batch, training=True)
+            total = losses["localization_loss"] + losses["classification_loss"]
+            if add_regularization_loss:
+                total += losses["regularization_loss"]
+        gradients = tape.gradient(total, [v.value for v in variables])
+        if gradient_clipping_by_norm > 0:
+            gradients, _ = tf.clip_by_global_norm(gradients, gradient_clipping_by_norm)
+        learning_rate = tf.convert_to_tensor(optimizer.learning_rate)
+        optimizer.apply(gradients, variables)
+        return {**losses, "total_loss": total, "learning_rate": learning_rate}
+
+    return train_step
+
+
+def compute_losses(detector: Detector, batch: Batch, *, training: bool) -> dict[str, tf.Tensor]:
+    """Returns localization_loss, classification_loss and regularization_loss of one batch."""
+    preprocessed = detector.preprocess(batch[InputFields.image])
+    predictions = detector.predict(preprocessed, training=training)
+    losses = detector.loss(predictions, batch)
+    return {**losses, "regularization_loss": detector.regularization_loss()}
