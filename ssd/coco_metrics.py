@@ -65,7 +65,12 @@ class CocoMetrics:
     """
 
     def __init__(self, label_map: LabelMap) -> None:
-        self._names = {item.id: label_map.name_of(item.id) for item in label_map.items}
+        shown = [label_map.name_of(item.id) for item in label_map.items]
+        # What people call two classes may be the same word; the record's own name never is.
+        self._names = {
+            item.id: name if shown.count(name) == 1 else item.name
+            for item, name in zip(label_map.items, shown, strict=True)
+        }
         self._images: list[_Image] = []
         self.num_unknown_detections = 0
 

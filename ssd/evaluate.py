@@ -53,7 +53,7 @@ def evaluate(
     metrics = CocoMetrics(label_map)
     with tqdm(total=len(index), unit="image", desc="evaluate", leave=False,
               disable=None if progress else True, mininterval=_MIN_SECONDS_BETWEEN_UPDATES) as bar:
-        for batch in input_pipeline.explained(dataset, index):
+        for batch in input_pipeline.explained(dataset):
             arrays = {name: np.asarray(value) for name, value in batch.items()}
             detections = predictor(arrays[InputFields.image])
             for row in range(len(arrays[InputFields.source_id])):

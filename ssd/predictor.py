@@ -147,7 +147,7 @@ def load_checkpoint_predictor(path: str | os.PathLike[str]) -> CheckpointPredict
     from ssd.models import builder
 
     loaded = pipeline.load(config_path)
-    loaded.require_obeyed(for_training=False)
+    pipeline.require_obeyed(loaded, for_training=False)
     prefix = checkpoint.find_prefix(path)
     detector = builder.build_detector(loaded.message.model)
     checkpoint.restore_model(detector, prefix)

@@ -132,7 +132,7 @@ class TrainingSession:
             return step
         report = None
         if self.plan.checkpoint:
-            kind = self.plan.config.train_config.fine_tune_checkpoint_type or "detection"
+            kind = pipeline.fine_tune_checkpoint_type(self.plan.config.train_config)
             report = restore_fine_tune(self.detector, self.plan.checkpoint, kind)
             for line in filter(None, (report.note, report.summary())):
                 print(line, flush=True)
@@ -147,7 +147,7 @@ class TrainingSession:
         dataset = input_pipeline.train_dataset_from_config(
             self.plan.config, record_index=self.index, label_map=self.plan.label_map,
             seed=self.options.seed, start_example=self.step * self.batch_size)
-        return iter(input_pipeline.explained(dataset, self.index))
+        return iter(input_pipeline.explained(dataset))
 
     def _statistics(self) -> list[np.ndarray] | None:
         """Re-estimated batch-norm statistics, or None where the moving ones are to be used."""
@@ -158,7 +158,7 @@ class TrainingSession:
             self.plan.config, record_index=self.index, label_map=self.plan.label_map,
             seed=self.options.seed + 1, start_example=0)
         count = max(1, _STATISTICS_IMAGES // self.batch_size)
-        batches = itertools.islice(input_pipeline.explained(dataset, self.index), count)
+        batches = itertools.islice(input_pipeline.explained(dataset), count)
         return self.statistics.estimate(batch[InputFields.image] for batch in batches)
 
     def _write_metrics(self, summary: dict[str, Any]) -> None:

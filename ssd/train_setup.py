@@ -78,7 +78,7 @@ def resolve(options: TrainOptions) -> Plan:
     config_path = _config_path(options)
     loaded = pipeline.load(config_path, options.overrides)
     config = loaded.message
-    loaded.require_obeyed(for_training=True)
+    pipeline.require_obeyed(loaded)
     _fill_data(config, options, config_path)
     labels = label_maps.load(_label_map_path(config, config_path))
     _fit_num_classes(config, labels, config_path, notes)
