@@ -81,7 +81,8 @@ def find_prefix(path: str | os.PathLike[str]) -> str:
 
 def _newest(folder: str) -> str | None:
     """The checkpoint that `folder`'s state file names, else the one with the highest number."""
-    latest = tf.train.latest_checkpoint(folder)
+    has_state = os.path.isfile(f"{folder}/checkpoint")  # in model folders this is a folder
+    latest = tf.train.latest_checkpoint(folder) if has_state else None
     if latest and os.path.isfile(latest + ".index"):
         return latest
     indexes = [name[: -len(".index")] for name in os.listdir(folder) if name.endswith(".index")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import hashlib
@@ -342,25 +343,38 @@ def test_a_dead_name_server_is_given_up(cache, monkeypatch):
     assert time.monotonic() - start < 1.5
 
 
-def test_all_addresses_share_one_time_limit(cache, monkeypatch):
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        deaf.listen(0)
-        place = deaf.getsockname()
+@pytest.fixture
+def deaf(monkeypatch):
+    """The address of a port where connections are never taken up; 1 second is given to all."""
+    monkeypatch.setattr(zoo, "CONNECT_SECONDS", 1.0)
+    with contextlib.ExitStack() as stack:
+        door = stack.enter_context(socket.socket())
+        door.bind(("127.0.0.1", 0))
+        door.listen(0)
         # Whoever fills the queue makes the next ones wait.
-        waiting = [socket.socket() for _ in range(4)]
-        for one in waiting:
+        for _ in range(4):
+            one = stack.enter_context(socket.socket())
             one.setblocking(False)
-            one.connect_ex(place)
-        entry = (socket.AF_INET, socket.SOCK_STREAM, 6, "", place)
-        monkeypatch.setattr(zoo, "_look_up", lambda *_: [entry] * 3)
-        monkeypatch.setattr(zoo, "CONNECT_SECONDS", 1.0)
-        start = time.monotonic()
-        with pytest.raises(zoo.ZooUnavailable, match="no answer in time"):
-            zoo.fetch(NAME, cache_dir=cache)
-        assert time.monotonic() - start < 2.5
-        for one in waiting:
-            one.close()
+            one.connect_ex(door.getsockname())
+        yield door.getsockname()
+
+
+def test_all_addresses_share_one_time_limit(cache, monkeypatch, deaf):
+    entry = (socket.AF_INET, socket.SOCK_STREAM, 6, "", deaf)
+    monkeypatch.setattr(zoo, "_look_up", lambda *_: [entry] * 3)
+    start = time.monotonic()
+    with pytest.raises(zoo.ZooUnavailable, match="no answer in time"):
+        zoo.fetch(NAME, cache_dir=cache)
+    assert time.monotonic() - start < 2.5
+
+
+def test_a_dead_address_leaves_time_for_the_next(server, cache, monkeypatch, deaf):
+    entries = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", place)
+        for place in (deaf, ("127.0.0.1", server.server_address[1]))
+    ]
+    monkeypatch.setattr(zoo, "_look_up", lambda *_: entries)
+    assert content(zoo.fetch(NAME, cache_dir=cache, mirror=server.url)) == FILES
 
 
 def test_a_server_that_never_answers(cache, monkeypatch):

@@ -25,7 +25,7 @@ FORMS = {
     "colon before a brace": "train_config: { batch_size: 8 num_steps: 9 }",
     "angle brackets": "train_config < batch_size: 8 num_steps: 9 >",
     "one line": "train_config{batch_size:8 num_steps:9}",
-    "comments": "# top\ntrain_config { # here { \"\n batch_size: 8 # } \n num_steps: 9 }",
+    "comments": '# top\ntrain_config { # here { "\n batch_size: 8 # } \n num_steps: 9 }',
     "hexadecimal and octal": "train_config { batch_size: 0x8 num_steps: 011 }",
 }
 
@@ -62,7 +62,9 @@ def test_escaped_backslashes_stay_a_windows_path() -> None:
 
 
 def test_lists_in_brackets_and_one_by_one_add_up() -> None:
-    text = "train_input_reader { tf_record_input_reader { input_path: ['a', 'b'] input_path: 'c' } }"
+    text = (
+        "train_input_reader { tf_record_input_reader { input_path: ['a', 'b'] input_path: 'c' } }"
+    )
     config, _ = read(text)
     assert list(config.train_input_reader.tf_record_input_reader.input_path) == ["a", "b", "c"]
 
@@ -154,7 +156,10 @@ BAD = {
         "train_config {\n }\n}\n",
         r"p\.config:3: a } too many; nothing is open here",
     ),
-    "other brace closes": ("train_config {\n >", r":2: train_config: got >; the { of line 1 needs a }"),
+    "other brace closes": (
+        "train_config {\n >",
+        r":2: train_config: got >; the { of line 1 needs a }",
+    ),
     "text for a number": (
         'train_config { batch_size: "8" }',
         r":1: train_config\.batch_size: got the text \"8\"; expected a whole number",
@@ -163,7 +168,10 @@ BAD = {
         "train_config { batch_size: 8.5 }",
         r"batch_size: got 8\.5; expected a whole number of at least 0\.",
     ),
-    "negative count": ("train_config { num_steps: -1 }", r"num_steps: got -1; expected .* at least 0"),
+    "negative count": (
+        "train_config { num_steps: -1 }",
+        r"num_steps: got -1; expected .* at least 0",
+    ),
     "number too large": (
         "model { ssd { num_classes: 3000000000 } }",
         r"num_classes: got 3000000000; expected a whole number from -2147483648 to 2147483647",
@@ -232,7 +240,10 @@ BAD = {
         " aspect_ratios: [1.0,\n two] } } } }",
         r":3: .*multiscale_anchor_generator\.aspect_ratios\[1\]: got two; expected a number",
     ),
-    "list for one value": ("train_config { batch_size: [8] }", r"batch_size: got \[; expected a wh"),
+    "list for one value": (
+        "train_config { batch_size: [8] }",
+        r"batch_size: got \[; expected a wh",
+    ),
     "quote not closed": (
         'eval_config {\n metrics_set: "coco\n}',
         r"p\.config:2: the text \"coco has no closing quote on this line",
@@ -257,8 +268,14 @@ BAD = {
     ),
     "control character": ("train_config \x01 {}", r"unexpected character U\+0001; is this a text"),
     "merge conflict": ("<<<<<<< HEAD\nmodel {}", r"p\.config:1: got <; expected the name of a set"),
-    "value at the end of the file": ("train_config {\n batch_size:", r":2: .* got the end of the te"),
-    "value and lines missing": ("train_config {\n batch_size:\n\n", r":2: .*no value after the col"),
+    "value at the end of the file": (
+        "train_config {\n batch_size:",
+        r":2: .* got the end of the te",
+    ),
+    "value and lines missing": (
+        "train_config {\n batch_size:\n\n",
+        r":2: .*no value after the col",
+    ),
 }
 
 

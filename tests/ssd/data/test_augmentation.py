@@ -110,9 +110,7 @@ WINDOW = (30, 50, 60, 100)
     ],
     ids=["inside", "half", "corner", "whole image", "beyond the image"],
 )
-def test_crop_by_hand(
-    box: tuple[float, ...], share: float, expected: tuple[float, ...]
-) -> None:
+def test_crop_by_hand(box: tuple[float, ...], share: float, expected: tuple[float, ...]) -> None:
     example = _example([box])
     cropped = crop_to_window(example, tf.constant(WINDOW), overlap_thresh=share - 0.001)
     np.testing.assert_allclose(cropped[_F.groundtruth_boxes], [expected], atol=1e-6)
@@ -224,19 +222,31 @@ def test_an_unsatisfiable_crop_leaves_the_image_whole() -> None:
 
 
 def test_operations_of_an_ssd_random_crop_are_chosen_evenly() -> None:
-    sizes = {"min_aspect_ratio": 1.0, "max_aspect_ratio": 1.0, "min_object_covered": 0.0}
-    operations = [{**sizes, "min_area": a, "max_area": a + 0.02} for a in (0.1, 0.3, 0.5)]
+    defaults = augmentation.random_crop_image.__kwdefaults__
+    operations = [
+        {**defaults, "min_object_covered": 0.0, "min_area": area, "max_area": area + 0.02}
+        for area in (0.1, 0.3, 0.5)
+    ]
+    # The third differs in its ranges of aspect, the second in leaving most images alone.
+    operations[1]["random_coef"] = 0.8
+    operations[2].update(min_aspect_ratio=1.6, max_aspect_ratio=1.7)
     crop = functools.partial(augmentation.ssd_random_crop, operations=operations)
     example = _example([[0.1, 0.2, 0.4, 0.7]])
 
-    def area(n: tf.Tensor) -> tf.Tensor:
+    def size(n: tf.Tensor) -> tf.Tensor:
         image = crop(example, tf.stack([n, tf.constant(4, tf.int64)]))[_F.image]
-        return tf.reduce_prod(tf.shape(image)[:2]) / (120 * 200)
+        return tf.shape(image)[:2]
 
-    areas = np.array(list(tf.data.Dataset.range(300).map(area).as_numpy_iterator()))
-    counts = [np.sum(np.abs(areas - a - 0.01) < 0.02) for a in (0.1, 0.3, 0.5)]
-    assert sum(counts) == 300
-    assert min(counts) > 70
+    sizes = np.stack(list(tf.data.Dataset.range(600).map(size).as_numpy_iterator()))
+    areas, aspects = sizes.prod(axis=1) / (120 * 200), sizes[:, 1] / sizes[:, 0]
+    first, second, third, whole = (np.abs(areas - a - 0.01) < 0.03 for a in (0.1, 0.3, 0.5, 1.0))
+    assert np.sum(first) + np.sum(second) + np.sum(third) + np.sum(whole) == 600
+    # A third each, of the second choice 80 % as they were: 200, 40, 200, 160; 4 sigma about 46.
+    assert abs(np.sum(first) - 200) < 46
+    assert abs(np.sum(second) - 40) < 25
+    assert abs(np.sum(third) - 200) < 46
+    assert (aspects[third] > 1.5).all()
+    assert (aspects[first] < 1.4).all()
 
 
 # What was drawn by the original, and with which settings.

@@ -1,0 +1,125 @@
+"""Settings that may stand in a pipeline.config without being acted on, and what is refused why.
+
+HARMLESS is short on purpose: a setting belongs here only if no value of it can change a number
+that comes out of training, evaluation or export.
+"""
+
+from __future__ import annotations
+
+_ORDER = "Only the speed and the order of reading; with shuffle, all records are shuffled."
+_TF1_QUEUE = "Queue sizes of the TF1 input pipeline."
+_DRAWING = "Only what the original draws into TensorBoard; `detect` draws pictures."
+_DISTRIBUTION = "TF1 parameter servers and TPUs only; replicas of one machine train in step."
+_TF1_EVALUATION = "Concerns the original's separate evaluation process."
+
+_INPUT_READER: dict[str, str] = {
+    "name": "A label for people.",
+    "shuffle_buffer_size": _ORDER,
+    "filenames_shuffle_buffer_size": _ORDER,
+    "num_readers": _ORDER,
+    "num_parallel_batches": _ORDER,
+    "num_prefetch_batches": _ORDER,
+    "read_block_length": _ORDER,
+    "queue_capacity": _TF1_QUEUE,
+    "min_after_dequeue": _TF1_QUEUE,
+    "prefetch_size": _TF1_QUEUE,
+    "num_parallel_map_calls": _TF1_QUEUE,
+    "drop_remainder": "Training repeats the records without end; evaluation drops none.",
+    "mask_type": "Says how masks are stored; none are read.",
+    "frame_index": "Only for sequence examples, which are refused.",
+    "use_display_name": "Class text is looked up among names and display names in any case.",
+    "include_source_id": "The source id is always read.",
+}
+
+HARMLESS: dict[str, str] = {
+    "model.ssd.inplace_batchnorm_update": "Has no effect in the original under TF2 either.",
+    "model.ssd.implicit_example_weight": "Used with use_confidences_as_targets, which is refused.",
+    "model.ssd.return_raw_detections_during_predict": "Raw boxes are part of every export.",
+    "model.ssd.matcher.argmax_matcher.use_matmul_gather": "Another way to the same numbers.",
+    "model.ssd.box_predictor.weight_shared_convolutional_box_predictor.dropout_keep_probability": (
+        "Used with use_dropout, which is refused."
+    ),
+    "model.ssd.post_processing.batch_non_max_suppression.change_coordinate_frame": (
+        "The window is the whole image when images are resized to a fixed shape."
+    ),
+    "model.ssd.post_processing.batch_non_max_suppression.use_cpu_nms": "Where it runs.",
+    "model.ssd.loss.localization_loss.weighted_smooth_l1.anchorwise_output": (
+        "Not read by the original's loss builder."
+    ),
+    "model.ssd.loss.classification_loss.weighted_sigmoid_focal.anchorwise_output": (
+        "Not read by the original's loss builder."
+    ),
+    "model.ssd.loss.min_num_negative_samples": (
+        "Used with expected_loss_weights, which is refused."
+    ),
+    "model.ssd.loss.desired_negative_sampling_ratio": (
+        "Used with expected_loss_weights, which is refused."
+    ),
+    "train_config.sync_replicas": _DISTRIBUTION,
+    "train_config.replicas_to_aggregate": _DISTRIBUTION,
+    "train_config.startup_delay_steps": _DISTRIBUTION,
+    "train_config.use_bfloat16": "Works on TPUs only; elsewhere --precision is the switch.",
+    "train_config.batch_queue_capacity": _TF1_QUEUE,
+    "train_config.num_batch_queue_threads": _TF1_QUEUE,
+    "train_config.prefetch_queue_capacity": _TF1_QUEUE,
+    "train_config.keep_checkpoint_every_n_hours": "Which old checkpoints are kept on disk.",
+    "train_config.load_all_detection_checkpoint_vars": (
+        "TF1 only; fine_tune_checkpoint_type says what is restored."
+    ),
+    "train_config.run_fine_tune_checkpoint_dummy_computation": (
+        "How the original creates its variables before it restores them."
+    ),
+    "train_config.unpad_groundtruth_tensors": (
+        "Padded boxes never count; this only says where the padding is taken off."
+    ),
+    "train_config.retain_original_images": _DRAWING,
+    "train_config.summarize_gradients": _DRAWING,
+    "train_config.optimizer.moving_average_decay": "Used with use_moving_average.",
+    "train_config.data_augmentation_options.random_horizontal_flip.keypoint_flip_permutation": (
+        "Keypoints are not read."
+    ),
+    **{f"train_input_reader.{field}": why for field, why in _INPUT_READER.items()},
+    "eval_config.num_visualizations": _DRAWING,
+    "eval_config.min_score_threshold": _DRAWING,
+    "eval_config.max_num_boxes_to_visualize": _DRAWING,
+    "eval_config.skip_scores": _DRAWING,
+    "eval_config.skip_labels": _DRAWING,
+    "eval_config.visualize_groundtruth_boxes": _DRAWING,
+    "eval_config.groundtruth_box_visualization_color": _DRAWING,
+    "eval_config.keep_image_id_for_visualization_export": _DRAWING,
+    "eval_config.retain_original_images": _DRAWING,
+    "eval_config.keypoint_edge": _DRAWING,
+    "eval_config.save_graph": _TF1_EVALUATION,
+    "eval_config.eval_master": _TF1_EVALUATION,
+    "eval_config.max_evals": _TF1_EVALUATION,
+    "eval_config.eval_interval_secs": _TF1_EVALUATION + " --eval-every is the switch here.",
+    "eval_config.num_examples": "Every record is evaluated, as the original does under TF2.",
+    "eval_config.include_metrics_per_category": "AP per class is always reported.",
+    **{f"eval_input_reader.{field}": why for field, why in _INPUT_READER.items()},
+    "eval_input_reader.num_epochs": "An evaluation is one pass, as the original forces it to be.",
+}
+
+# A better sentence for settings people do have; the rest gets a general one.
+REFUSED: dict[str, str] = {
+    "graph_rewriter": (
+        "quantization-aware training is not supported; remove it: export-tflite quantizes the "
+        "trained model and measures what that costs."
+    ),
+    "model.ssd.loss.hard_example_miner": (
+        "not supported; weighted_sigmoid_focal weighs hard examples itself, and the original "
+        "refuses the two together. Remove it."
+    ),
+    "model.ssd.mask_head_config": "instance masks are not supported; remove it.",
+    "model.ssd.post_processing.calibration_config": "score calibration is not supported.",
+    "train_config.freeze_variables": (
+        "not supported; the original ignores it under TF2, so nothing would be frozen. Remove it."
+    ),
+    "train_config.update_trainable_variables": (
+        "not supported; the original ignores it under TF2, so everything is trained. Remove it."
+    ),
+    "train_config.bias_grad_multiplier": (
+        "not supported; the original ignores it under TF2. Remove it."
+    ),
+    "eval_config.visualization_export_dir": "not supported; `detect` draws and writes pictures.",
+    "eval_config.export_path": "not supported; `detect --json` writes detections.",
+}

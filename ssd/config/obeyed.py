@@ -1,0 +1,60 @@
+"""Which settings of pipeline.config this kit acts on, and with which values. Data only.
+
+A path is that of the schema: dotted, without list indices. `None` means every value of the type is
+acted on; a Rule narrows that, and holds for the default too when the setting is not given. Message
+fields appear with `None`; of alternatives, those that appear are the supported ones. What is
+neither here nor in `harmless.py` is refused as soon as it is set to anything but its default.
+"""
+
+from __future__ import annotations
+
+from ssd.config.obeyed_model import MODEL
+from ssd.config.obeyed_training import EVAL_CONFIG, INPUT_READER, TRAIN_CONFIG
+from ssd.config.rules import Table, only, under
+
+OBEYED: Table = {
+    **under("model", MODEL),
+    **under("train_config", TRAIN_CONFIG),
+    **under("train_input_reader", INPUT_READER),
+    "train_input_reader.num_epochs": only(0, why="num_steps says how long training goes on."),
+    **under("eval_config", EVAL_CONFIG),
+    **under("eval_input_reader", INPUT_READER),
+}
+
+_CONV_HYPERPARAMS = (
+    "model.ssd.feature_extractor.conv_hyperparams",
+    "model.ssd.box_predictor.weight_shared_convolutional_box_predictor.conv_hyperparams",
+)
+
+# Sections and lists that must be there; each holds only when the section around it is there.
+REQUIRED: frozenset[str] = frozenset(
+    {
+        "model",
+        "model.ssd.image_resizer",
+        "model.ssd.feature_extractor",
+        "model.ssd.box_coder",
+        "model.ssd.matcher",
+        "model.ssd.similarity_calculator",
+        "model.ssd.box_predictor",
+        "model.ssd.anchor_generator",
+        "model.ssd.anchor_generator.multiscale_anchor_generator.aspect_ratios",
+        "model.ssd.post_processing",
+        "model.ssd.loss",
+        "model.ssd.loss.localization_loss",
+        "model.ssd.loss.classification_loss",
+        *_CONV_HYPERPARAMS,
+        *(
+            f"{path}.{part}"
+            for path in _CONV_HYPERPARAMS
+            for part in ("regularizer", "initializer")
+        ),
+        "train_config",
+        "train_config.optimizer",
+        "train_config.optimizer.momentum_optimizer.learning_rate",
+    }
+)
+
+# Alternatives (Message.oneof) that may be left open; every other one met needs a member.
+OPTIONAL_ONEOFS: frozenset[str] = frozenset(
+    {"InputReader.input_reader", "SsdFeatureExtractor.feature_pyramid_oneof"}
+)

@@ -1,0 +1,243 @@
+"""TFRecords -> batches: for training endless, shuffled and augmented; for evaluation once, plain.
+
+`train_dataset` and `eval_dataset` take plain arguments; `train_dataset_from_config` unpacks a
+TrainEvalPipelineConfig message into them. An unusable record ends the iteration: iterate over
+`explained(dataset)`, or hand the error to `explain`, to hear which record it is and why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from ssd.core.image_resizer import resize_bilinear_legacy
+from ssd.data import augmentation, augmentation_builder, input_reader
+from ssd.data.augmentation import Augmentation
+from ssd.data.decoder import NUM_DROPPED_BOXES, PER_BOX_FIELDS, Decoder, Example
+from ssd.data.example_source import ExampleSource
+from ssd.data.record_index import RecordIndex
+from ssd.errors import InputError
+from ssd.standard_fields import LABEL_ID_OFFSET, InputFields
+
+if TYPE_CHECKING:
+    from ssd.label_map import LabelMap
+
+# int32 [B]: boxes left over because an image has more than max_number_of_boxes.
+NUM_TRUNCATED_BOXES = "num_truncated_boxes"
+
+# Batches made ready ahead. A fixed number: a buffer that grows by itself takes what memory it
+# finds whenever the input is the slower side.
+_PREFETCHED_BATCHES = 2
+
+# How an InputError raised inside a Python op reads in the error of the iterator.
+_CARRIED = re.compile(r"InputError: ([^\n]+)")
+
+_F = InputFields
+
+
+def train_dataset(
+    *,
+    record_index: RecordIndex,
+    label_map: LabelMap | None,
+    num_classes: int,
+    augmentations: Sequence[Augmentation],
+    image_size: tuple[int, int],
+    batch_size: int,
+    max_number_of_boxes: int,
+    seed: int,
+    start_example: int = 0,
+    shuffle: bool = True,
+) -> tf.data.Dataset:
+    """Returns an endless dataset of training batches.
+
+    Example i, counted from the beginning of the run, is the same whatever `start_example`, the
+    batch size and the number of threads are: its record is position i % N of a permutation of all N
+    records made of (seed, i // N), and the seed of its augmentations is made of (seed, i). A run
+    that stopped after n batches goes on with start_example = n * batch_size.
+
+    Args:
+      record_index: the records; all of them are shuffled, not a window of them.
+      label_map: see `Decoder`.
+      num_classes: C.
+      augmentations: ops of `augmentation`, applied in order.
+      image_size: (H, W) of the network's input; the aspect ratio is not kept.
+      batch_size: B.
+      max_number_of_boxes: G; an image with more keeps its first G boxes.
+      seed: any int; decides the order of the records and all augmentations.
+      start_example: number of the first example.
+      shuffle: False reads the records in the order of the index, epoch after epoch.
+
+    Returns:
+      Batches: image float32 [B, H, W, 3] in 0..255; source_id string [B]; original_image_size
+      int32 [B, 2]; groundtruth_boxes float32 [B, G, 4], groundtruth_classes_one_hot float32
+      [B, G, C] and groundtruth_weights float32 [B, G], rows from num_groundtruth_boxes int32 [B] on
+      all zero; NUM_DROPPED_BOXES and NUM_TRUNCATED_BOXES int32 [B].
+
+    Raises:
+      InputError: the first record is unusable.
+    """
+    source = ExampleSource(
+        record_index, Decoder(label_map), num_classes, shuffle_seed=seed if shuffle else None
+    )
+    # Two words, so that every seed of 64 bits is another run.
+    root_seed = tf.constant([seed % 2**32, seed // 2**32 % 2**32], tf.int64)
+
+    def make(number: tf.Tensor) -> Example:
+        example_seed = tf.random.experimental.stateless_fold_in(root_seed, number)
+        example = augmentation.apply(source.load(number), augmentations, example_seed)
+        example[_F.image] = _resize(example[_F.image], image_size)
+        return _fixed_shape_groundtruth(example, num_classes, max_number_of_boxes)
+
+    examples = source.dataset(start_example, None, make)
+    return examples.batch(batch_size, drop_remainder=True).prefetch(_PREFETCHED_BATCHES)
+
+
+def eval_dataset(
+    *,
+    record_index: RecordIndex,
+    label_map: LabelMap | None,
+    num_classes: int,
+    image_size: tuple[int, int] | None = None,
+    batch_size: int = 1,
+    max_number_of_boxes: int | None = None,
+) -> tf.data.Dataset:
+    """Returns each record once, in the order of the index, without augmentation.
+
+    Args:
+      record_index, label_map, num_classes: as for `train_dataset`.
+      image_size: (H, W) to resize to; None leaves the images as they are, in batches of one.
+      batch_size: B; the last batch may be smaller.
+      max_number_of_boxes: keeps the first so many boxes of an image; None keeps all. (The TF
+        Object Detection API cuts at 100 in evaluation too.)
+
+    Returns:
+      Batches: image float32 [B, H, W, 3] in 0..255, or uint8 [1, h, w, 3]; source_id string [B];
+      original_image_size int32 [B, 2]; groundtruth_boxes float32 [B, G, 4]; groundtruth_classes
+      int64 [B, G], class ids; groundtruth_weights and groundtruth_area float32 [B, G];
+      groundtruth_is_crowd, groundtruth_difficult, groundtruth_group_of bool [B, G];
+      num_groundtruth_boxes, NUM_DROPPED_BOXES and NUM_TRUNCATED_BOXES int32 [B]. G is the largest
+      count of the batch; the other images have rows of zeros from num_groundtruth_boxes on.
+
+    Raises:
+      InputError: the first record is unusable.
+      ValueError: several images of different sizes cannot be one batch.
+    """
+    if image_size is None and batch_size != 1:
+        raise ValueError(f"batch_size {batch_size} needs an image_size; without one it is 1")
+    source = ExampleSource(record_index, Decoder(label_map), num_classes)
+
+    def make(number: tf.Tensor) -> Example:
+        example = _truncate(source.load(number), max_number_of_boxes)
+        del example[_F.filename]
+        if image_size is not None:
+            example[_F.image] = _resize(example[_F.image], image_size)
+        return example
+
+    examples = source.dataset(0, len(record_index), make)
+    return examples.padded_batch(batch_size).prefetch(_PREFETCHED_BATCHES)
+
+
+def train_dataset_from_config(
+    config: Any,
+    *,
+    seed: int,
+    start_example: int = 0,
+    record_index: RecordIndex | None = None,
+    label_map: LabelMap | None = None,
+) -> tf.data.Dataset:
+    """Returns `train_dataset` as a TrainEvalPipelineConfig message asks for it.
+
+    Args:
+      config: the message; model.ssd, train_config and train_input_reader are read.
+      seed, start_example: as for `train_dataset`.
+      record_index, label_map: what `input_reader` opens for this section; opened here when None.
+
+    Raises:
+      InputError: a file or a field is wrong; it is named.
+    """
+    reader, place = config.train_input_reader, "train_input_reader"
+    num_classes = config.model.ssd.num_classes
+    return train_dataset(
+        record_index=record_index or input_reader.open_records(reader, place),
+        label_map=label_map or input_reader.open_label_map(reader, num_classes, place),
+        num_classes=num_classes,
+        augmentations=augmentation_builder.build(config.train_config.data_augmentation_options),
+        image_size=input_reader.image_size_of(config.model.ssd.image_resizer),
+        batch_size=config.train_config.batch_size,
+        max_number_of_boxes=reader.max_number_of_boxes,
+        seed=seed,
+        start_example=start_example,
+        shuffle=reader.shuffle,
+    )
+
+
+def explained(dataset: tf.data.Dataset) -> Iterator[dict[str, tf.Tensor]]:
+    """Yields the batches of a dataset of this file; an unusable record raises InputError."""
+    batches = iter(dataset)
+    while True:
+        try:
+            batch = next(batches, None)
+        except tf.errors.OpError as error:
+            raise explain(error) from error
+        if batch is None:
+            return
+        yield batch
+
+
+def explain(error: Exception) -> Exception:
+    """Returns the InputError that an iterator's error carries, or `error` itself if it has none.
+
+    The datasets of this file name the file, the byte and the source_id of the record that stopped
+    them, but an iterator wraps that in an error of its own.
+    """
+    carried = _CARRIED.search(str(error))
+    return InputError(carried[1]) if carried else error
+
+
+def _resize(image: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
+    resized = resize_bilinear_legacy(tf.cast(image, tf.float32), image_size)
+    return tf.ensure_shape(resized, [*image_size, 3])
+
+
+def _truncate(example: Example, max_number_of_boxes: int | None) -> Example:
+    """Returns the example with its first boxes, their count and how many were left over."""
+    count = tf.shape(example[_F.groundtruth_boxes])[0]
+    kept = count if max_number_of_boxes is None else tf.minimum(count, max_number_of_boxes)
+    return {
+        **{k: value[:kept] if k in PER_BOX_FIELDS else value for k, value in example.items()},
+        _F.num_groundtruth_boxes: kept,
+        NUM_TRUNCATED_BOXES: count - kept,
+    }
+
+
+def _fixed_shape_groundtruth(
+    example: Example, num_classes: int, max_number_of_boxes: int
+) -> Example:
+    example = _truncate(example, max_number_of_boxes)
+    missing = max_number_of_boxes - example[_F.num_groundtruth_boxes]
+    class_indices = example[_F.groundtruth_classes] - LABEL_ID_OFFSET
+
+    def padded(rows: tf.Tensor, *row_shape: int) -> tf.Tensor:
+        rows = tf.pad(rows, [[0, missing], *([[0, 0]] * len(row_shape))])
+        return tf.ensure_shape(rows, [max_number_of_boxes, *row_shape])
+
+    one_hot = tf.one_hot(class_indices, num_classes)
+    return {
+        _F.groundtruth_boxes: padded(example[_F.groundtruth_boxes], 4),
+        _F.groundtruth_classes_one_hot: padded(one_hot, num_classes),
+        _F.groundtruth_weights: padded(example[_F.groundtruth_weights]),
+        **{
+            key: example[key]
+            for key in (
+                _F.image,
+                _F.source_id,
+                _F.original_image_size,
+                _F.num_groundtruth_boxes,
+                NUM_DROPPED_BOXES,
+                NUM_TRUNCATED_BOXES,
+            )
+        },
+    }

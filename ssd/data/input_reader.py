@@ -1,0 +1,59 @@
+"""Sections of a pipeline.config -> what the input pipeline needs of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ssd import label_map as label_maps
+from ssd.data import record_index
+from ssd.data.record_files import PLACEHOLDER
+from ssd.data.record_index import RecordIndex
+from ssd.errors import InputError
+from ssd.label_map import LabelMap
+
+
+def open_records(input_reader: Any, place: str) -> RecordIndex:
+    """Returns the index of an InputReader's records; `place` is the name of its section.
+
+    Raises:
+      InputError: as `record_index.index_records`, or the reader is of another kind.
+    """
+    kind = input_reader.WhichOneof("input_reader")
+    if kind != "tf_record_input_reader":
+        raise InputError(f"{place}: {kind or 'no reader given'}; expected tf_record_input_reader")
+    paths = input_reader.tf_record_input_reader.input_path
+    index = record_index.index_records(paths, f"{place}.tf_record_input_reader.input_path")
+    return index.every(max(input_reader.sample_1_of_n_examples, 1))
+
+
+def open_label_map(input_reader: Any, num_classes: int, place: str) -> LabelMap | None:
+    """Returns the LabelMap of an InputReader, None where it names none.
+
+    Raises:
+      InputError: the file is unusable, or has ids above `num_classes`.
+    """
+    path = input_reader.label_map_path
+    if not path:
+        return None
+    if PLACEHOLDER in path:
+        raise InputError(
+            f"{place}.label_map_path still says {PLACEHOLDER} ({path}); give --label-map"
+        )
+    label_map = label_maps.load(path)
+    if label_map.num_classes > num_classes:
+        names = ", ".join(item.name for item in label_map.items)
+        raise InputError(
+            f"num_classes is {num_classes}, but {path} goes up to id {label_map.num_classes} "
+            f"({names}); correct model.ssd.num_classes or the label map"
+        )
+    return label_map
+
+
+def image_size_of(image_resizer: Any) -> tuple[int, int]:
+    """Returns (H, W) of an ImageResizer message; InputError unless it is a fixed shape."""
+    kind = image_resizer.WhichOneof("image_resizer_oneof")
+    if kind != "fixed_shape_resizer":
+        raise InputError(
+            f"model.ssd.image_resizer: {kind or 'none given'}; expected fixed_shape_resizer"
+        )
+    return image_resizer.fixed_shape_resizer.height, image_resizer.fixed_shape_resizer.width

@@ -1,0 +1,206 @@
+"""Where every record of a set of TFRecord files begins, and the bytes of one of them.
+
+A TFRecord file is a row of records, each framed as: uint64 length, uint32 masked CRC-32C of the
+length, the bytes, uint32 masked CRC-32C of the bytes; all little-endian
+(https://www.tensorflow.org/tutorials/load_data/tfrecord).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import google_crc32c
+import numpy as np
+
+from ssd.data.record_files import expand, shard_set
+from ssd.errors import InputError
+
+_HEADER = struct.Struct("<QI")
+_CRC = struct.Struct("<I")
+_CRC_MASK_DELTA = 0xA282EAD8
+_WHAT_IT_IS = (
+    (b"\x1f\x8b", "gzip data; unpack it first"),
+    (b"PK\x03\x04", "a zip archive; unpack it first"),
+    (b"version https://git-lfs", "a Git LFS pointer; fetch the file itself with `git lfs pull`"),
+    (b"<", "XML or HTML text"),
+    (b"{", "JSON text"),
+)
+
+
+@dataclass(frozen=True)
+class RecordIndex:
+    """The records of some files, in the order of the files and, within one, of their bytes.
+
+    Attributes:
+      files: paths.
+      file_numbers: int32 [records], which of `files` holds the record.
+      offsets: int64 [records], the byte at which the record's 12-byte header begins.
+      lengths: int64 [records], bytes between header and trailing checksum.
+    """
+
+    files: tuple[str, ...]
+    file_numbers: np.ndarray
+    offsets: np.ndarray
+    lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def read(self, number: int) -> bytes:
+        """Returns the bytes of record `number`; InputError when they cannot be trusted."""
+        file, offset, length = self._record(number)
+        return read_record(file, offset, length)
+
+    def place(self, number: int) -> str:
+        """Returns "file: record at byte N", the beginning of every message about this record."""
+        file, offset, _ = self._record(number)
+        return f"{file}: record at byte {offset}"
+
+    def every(self, n: int) -> RecordIndex:
+        """Returns records 0, n, 2n, ... (`sample_1_of_n_examples` of an input reader)."""
+        kept = slice(None, None, n)
+        return RecordIndex(
+            self.files, self.file_numbers[kept], self.offsets[kept], self.lengths[kept]
+        )
+
+    def _record(self, number: int) -> tuple[str, int, int]:
+        file = self.files[self.file_numbers[number]]
+        return file, int(self.offsets[number]), int(self.lengths[number])
+
+
+def index_records(input_path: str | Sequence[str], place: str = "records") -> RecordIndex:
+    """Returns the index of all records that `input_path` names.
+
+    Only the 12-byte headers are read: each length is checked against its checksum and against the
+    size of the file; the checksum of a record's bytes is checked when the record is read.
+
+    Args:
+      input_path: a path or pattern, or several: `train.record`, `train-*.tfrecord`,
+        `train-?????-of-00010.tfrecord`. Patterns expand in sorted order.
+      place: where `input_path` was written, for messages (a flag, or a field of pipeline.config).
+
+    Raises:
+      InputError: nothing matches, shards are missing, or a file is empty, cut short or no
+        TFRecord file. A shard of 0 bytes is accepted beside shards that hold records: the
+        TF Object Detection API's COCO tool always writes 100 of them.
+    """
+    files = expand(input_path, place)
+    tables = [_scan(file) for file in files]
+    file_numbers = np.repeat(np.arange(len(files), dtype=np.int32), [len(t) for t in tables])
+    records = np.concatenate(tables)
+    filled_sets = {shard_set(file) for file, table in zip(files, tables, strict=True) if len(table)}
+    for file, table in zip(files, tables, strict=True):
+        if not len(table) and (shard_set(file) is None or shard_set(file) not in filled_sets):
+            raise InputError(
+                f"{file}: 0 bytes, so 0 records; a TFRecord file with at least one record is "
+                f"needed; the conversion that wrote it failed or was cut off: run it again"
+            )
+    return RecordIndex(tuple(files), file_numbers, records[:, 0], records[:, 1])
+
+
+def read_record(file: str, offset: int, length: int) -> bytes:
+    """Returns the `length` bytes of the record whose header begins at byte `offset` of `file`.
+
+    Raises:
+      InputError: the file cannot be read, is shorter than it was when it was indexed, or the
+        bytes do not fit their checksum.
+    """
+    framed_size = length + _CRC.size
+    try:
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            framed = _read_fully(descriptor, framed_size, offset + _HEADER.size)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise InputError(
+            f"{file}: record at byte {offset}: {error.strerror}; it could be read when the run "
+            f"began; put the file back and start again"
+        ) from error
+    if len(framed) < framed_size:
+        raise InputError(
+            f"{file}: record at byte {offset}: {len(framed)} of {framed_size} bytes are there; the "
+            f"file was shortened while in use; write it again"
+        )
+    data = framed[:length]
+    (expected,) = _CRC.unpack_from(framed, length)
+    if _masked_crc(data) != expected:
+        raise InputError(
+            f"{file}: record at byte {offset}: the checksum of its {length} bytes is "
+            f"{_masked_crc(data):#010x}, stored is {expected:#010x}; the file is damaged: copy or "
+            f"write it again"
+        )
+    return data
+
+
+def _scan(file: str) -> np.ndarray:
+    """Returns int64 [records, 2]: (offset, length) of each record of one file."""
+    rows: list[tuple[int, int]] = []
+    try:
+        with open(file, "rb", buffering=0) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            offset = 0
+            while offset < size:
+                length = _length_at(file, stream.fileno(), offset, size)
+                rows.append((offset, length))
+                offset += _HEADER.size + length + _CRC.size
+    except OSError as error:
+        raise InputError(
+            f"{file}: {error.strerror}; expected a TFRecord file that can be read"
+        ) from error
+    return np.array(rows, np.int64).reshape(-1, 2)
+
+
+def _length_at(file: str, descriptor: int, offset: int, size: int) -> int:
+    header = os.pread(descriptor, _HEADER.size, offset)
+    if len(header) < _HEADER.size:
+        # Text of under 12 bytes is no cut-off record file.
+        raise (_not_tfrecord(file, descriptor) if offset == 0 else _cut(file, offset, size))
+    length, expected = _HEADER.unpack(header)
+    if _masked_crc(header[:8]) != expected:
+        if offset == 0:
+            raise _not_tfrecord(file, descriptor)
+        raise InputError(
+            f"{file}: byte {offset}: no record begins here, though the one before ends; the file "
+            f"is damaged: copy or write it again"
+        )
+    if offset + _HEADER.size + length + _CRC.size > size:
+        raise _cut(file, offset, size)
+    return length
+
+
+def _cut(file: str, offset: int, size: int) -> InputError:
+    return InputError(
+        f"{file}: the record at byte {offset} is cut off by the end of the file at byte {size}; "
+        f"the copy or the conversion was interrupted: do it again"
+    )
+
+
+def _not_tfrecord(file: str, descriptor: int) -> InputError:
+    start = os.pread(descriptor, 32, 0)
+    what = next((what for magic, what in _WHAT_IT_IS if start.startswith(magic)), None)
+    came = f"begins with {start[:12]!r}" + (f" ({what})" if what else "")
+    return InputError(
+        f"{file}: byte 0: no TFRecord file: it {came}; expected a file written by `convert` or "
+        f"another TFRecord writer"
+    )
+
+
+def _read_fully(descriptor: int, size: int, offset: int) -> bytes:
+    """Returns `size` bytes from `offset`, fewer only at the end of the file."""
+    data = os.pread(descriptor, size, offset)
+    # One pread hands out 2 GiB at most.
+    while len(data) < size:
+        more = os.pread(descriptor, size - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def _masked_crc(data: bytes) -> int:
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + _CRC_MASK_DELTA) & 0xFFFFFFFF

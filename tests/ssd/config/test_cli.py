@@ -1,0 +1,102 @@
+"""`config check` and `config show`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ssd.config import cli, pipeline
+from ssd.config.messages import TrainEvalPipelineConfig
+from ssd.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[3]
+ZOO = ROOT / "pipeline_configs/ssd_mobilenet_v2_fpnlite_320x320_coco17_tpu-8.config"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """An obeyed config, one with a refused line and one that cannot be read."""
+    text = ZOO.read_text(encoding="utf-8")
+    contents = {
+        "good.config": text,
+        "softmax.config": text.replace("SIGMOID", "SOFTMAX"),
+        "broken.config": "model {\n  sdd {\n  }\n}\n",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    return [tmp_path / name for name in contents]
+
+
+def test_check_prints_a_line_per_file_and_setting(
+    files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.check(files) is False
+    good, softmax, broken = files
+    line = softmax.read_text().splitlines().index("      score_converter: SOFTMAX") + 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"{good}: obeyed",
+        f"{softmax}:{line}: model.ssd.post_processing.score_converter: SOFTMAX is not supported; "
+        "supported: SIGMOID.",
+        f"{broken}:2: model.sdd: unknown field. Did you mean ssd?",
+        "3 files: 1 obeyed, 1 refused, 1 not readable",
+    ]
+
+
+def test_check_says_yes_when_all_are_obeyed(
+    files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.check(files[:1]) is True
+    assert capsys.readouterr().out.endswith("1 files: 1 obeyed, 0 refused, 0 not readable\n")
+
+
+def test_check_prints_one_json_object(
+    files: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = files[0].with_name("missing.config")
+    assert cli.check([*files, missing], as_json=True) is False
+    printed = json.loads(capsys.readouterr().out)
+    assert list(printed) == ["files"]
+    good, softmax, broken, gone = printed["files"]
+    assert good == {"file": str(files[0]), "obeyed": True, "refused": []}
+    assert softmax["obeyed"] is False
+    assert [set(refusal) for refusal in softmax["refused"]] == [{"line", "path", "why"}]
+    assert softmax["refused"][0]["path"] == "model.ssd.post_processing.score_converter"
+    assert broken["refused"] == [
+        {"line": 2, "path": "model.sdd", "why": "unknown field. Did you mean ssd?"}
+    ]
+    assert gone["refused"][0]["line"] is None
+    assert "no such file" in gone["refused"][0]["why"]
+
+
+def test_show_prints_a_config_with_overrides_and_defaults(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.show(ZOO, ["train_config.batch_size=8"])
+    file = tmp_path / "shown.config"
+    file.write_text(capsys.readouterr().out, encoding="utf-8")
+    shown = pipeline.load(file)
+    assert shown.refusals() == []
+    assert shown.message.train_config.batch_size == 8
+    assert shown.message.train_input_reader.HasField("shuffle_buffer_size")
+
+
+def test_show_refuses_a_wrong_override() -> None:
+    with pytest.raises(InputError, match=r"--set train_config\.batch_sise=8: unknown field"):
+        cli.show(ZOO, ["train_config.batch_sise=8"])
+
+
+def test_the_reference_page_is_up_to_date(tmp_path: Path) -> None:
+    cli.write_reference(tmp_path / "configs.md")
+    written = (tmp_path / "configs.md").read_text(encoding="utf-8")
+    assert written == (ROOT / "docs/configs.md").read_text(encoding="utf-8"), (
+        "the tables have changed; write docs/configs.md anew with ssd.config.cli.write_reference"
+    )
+
+
+def test_the_reference_page_names_all_sections(tmp_path: Path) -> None:
+    cli.write_reference(tmp_path / "configs.md")
+    page = (tmp_path / "configs.md").read_text(encoding="utf-8")
+    for field in TrainEvalPipelineConfig.DESCRIPTOR.fields:
+        assert f"`{field.name}`" in page

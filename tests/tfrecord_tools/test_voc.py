@@ -1,0 +1,201 @@
+"""Pascal VOC files of many writers, by hand and found in the wild."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ssd.errors import InputError
+from tfrecord_tools import voc
+from tfrecord_tools.annotations import ProblemLog, RefusedError
+from tfrecord_tools.image_index import ImageIndex
+
+
+def parse(tmp_path: Path, text: str) -> voc.VocFile:
+    path = tmp_path / "a.xml"
+    path.write_text(text, encoding="utf-8")
+    return voc.parse(path)
+
+
+BOX = "<bndbox><xmin>10</xmin><ymin>20</ymin><xmax>30</xmax><ymax>50</ymax></bndbox>"
+
+
+def test_reads_by_name_not_by_position(tmp_path: Path):
+    file = parse(
+        tmp_path,
+        "<annotation verified='yes'><object><bndbox><xmin>370.5</xmin><xmax> 403 </xmax>"
+        "<ymin>73</ymin><ymax>1.14e2</ymax></bndbox><difficult>1</difficult><name> cat </name>"
+        "<truncated>1</truncated></object>"
+        "<size><depth>3</depth><height>120</height><width>200.0</width></size>"
+        "<path>C:\\a\\b.jpg</path><filename>b.jpg</filename></annotation>",
+    )
+    assert (file.filename, file.path, file.image_size) == ("b.jpg", "C:\\a\\b.jpg", (120, 200))
+    (one,) = file.objects
+    assert one.box_pixels == (73.0, 370.5, 114.0, 403.0)
+    assert (one.class_name, one.difficult, one.truncated) == ("cat", True, True)
+
+
+def test_parts_of_an_object_are_no_objects(tmp_path: Path):
+    part = f"<part><name>head</name>{BOX.replace('10', '11')}</part>"
+    file = parse(
+        tmp_path, f"<annotation><object><name>person</name>{part}{BOX}</object></annotation>"
+    )
+    assert [o.class_name for o in file.objects] == ["person"]
+    assert file.objects[0].box_pixels == (20, 10, 50, 30)
+
+
+def test_optional_elements(tmp_path: Path):
+    file = parse(tmp_path, f"<annotation><object><name>a</name>{BOX}</object></annotation>")
+    assert (file.filename, file.path, file.image_size) == ("", "", None)
+    assert (file.objects[0].difficult, file.objects[0].truncated) == (False, False)
+    assert parse(tmp_path, "<annotation/>").objects == ()
+    size = "<size><width>wide</width><height>3</height></size>"
+    assert parse(tmp_path, f"<annotation>{size}</annotation>").image_size is None
+
+
+def _object(name: str = "cat", box: str = BOX) -> str:
+    return f"<annotation><object><name>{name}</name>{box}</object></annotation>"
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "message"),
+    [
+        ("", "unreadable-xml", "no well-formed XML"),
+        ("<annotation><object>", "unreadable-xml", "no well-formed XML: .*line 1"),
+        ("<annotations/>", "not-voc", "the root is <annotations>, Pascal VOC has <annotation>"),
+        (_object(box="<polygon/>"), "not-voc", r"object 1 \(cat\) has <name>, <polygon>, but no"),
+        (_object(name=" "), "unreadable-xml", "object 1 has no <name>"),
+        (
+            _object(box=BOX.replace("20", "top")),
+            "unreadable-xml",
+            r"object 1 \(cat\): <ymin> is 'top', not a number",
+        ),
+        (
+            _object(box=BOX.replace("<xmax>30</xmax>", "")),
+            "unreadable-xml",
+            r"object 1 \(cat\): <xmax> is '', not a number",
+        ),
+        (_object(box=BOX.replace("50", "nan")), "unreadable-xml", "<ymax> is 'nan'"),
+        (_object(box=BOX.replace("50", "1e999")), "unreadable-xml", "<ymax> is '1e999'"),
+        (_object(box=BOX.replace("50", "5,0")), "unreadable-xml", "<ymax> is '5,0'"),
+    ],
+    ids="empty cut root polygon name text missing nan infinite comma".split(),
+)
+def test_files_that_are_refused(tmp_path: Path, text: str, rule: str, message: str):
+    with pytest.raises(RefusedError, match=message) as caught:
+        parse(tmp_path, text)
+    assert caught.value.rule == rule
+
+
+def test_entities_are_neither_expanded_nor_fetched(tmp_path: Path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("do not read")
+    external = f'<!DOCTYPE annotation [<!ENTITY e SYSTEM "{secret.as_uri()}">]>'
+    laughs = '<!DOCTYPE annotation [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>'
+    for declared in (external, laughs):
+        with pytest.raises(RefusedError, match="declares XML entities") as caught:
+            parse(tmp_path, declared + _object(name="&e;" if "SYSTEM" in declared else "&b;"))
+        assert "do not read" not in str(caught.value)
+    plain = parse(tmp_path, "<!DOCTYPE annotation>" + _object())
+    assert plain.objects[0].class_name == "cat"
+
+
+def test_every_way_to_name_the_picture(tmp_path: Path, write_image, write_voc):
+    images, xml = tmp_path / "images", tmp_path / "xml"
+    for name in ("a.jpg", "B.JPG", "c.jpg", "Sau_14.jpeg", "e.png", "f.jpg"):
+        write_image(images / name)
+    write_voc(xml / "a.xml", filename="a.jpg")
+    write_voc(xml / "b.xml", filename="b.jpg")  # another case
+    write_voc(xml / "x.xml", filename="c")  # no extension
+    write_voc(xml / "Sau_14.xml", filename="14.jpeg")  # renamed pair: the XML's own name
+    path = r"<path>C:\photos\e.png</path>"
+    write_voc(xml / "y.xml", filename="gone.jpg", extra=path)
+    write_voc(xml / "z.xml", filename="f.png")  # another extension
+    log = ProblemLog()
+    found = voc.read_annotations(xml, ImageIndex(images), log)
+    pairs = {Path(i.file).name: i.image_name for i in found.images}
+    assert pairs == {
+        "a.xml": "a.jpg",
+        "b.xml": "B.JPG",
+        "x.xml": "c.jpg",
+        "Sau_14.xml": "Sau_14.jpeg",
+        "y.xml": "e.png",
+        "z.xml": "f.jpg",
+    }
+    assert log.problems == []
+    assert [i.source_id for i in found.images] == sorted(pairs.values())
+
+
+def test_a_stale_filename_does_not_take_the_neighbour(tmp_path: Path, write_image, write_voc):
+    for name in ("one.jpg", "two.jpg"):
+        write_image(tmp_path / name)
+    write_voc(tmp_path / "one.xml", [("cat", 1, 2, 30, 40)])
+    write_voc(tmp_path / "two.xml", [("dog", 5, 6, 70, 80)], filename="one.jpg")
+    found = voc.read_annotations(tmp_path, ImageIndex(tmp_path), ProblemLog())
+    assert {i.image_name: i.class_names for i in found.images} == {
+        "one.jpg": ("cat",),
+        "two.jpg": ("dog",),
+    }
+
+
+def test_what_is_left_out_is_noted_by_file(tmp_path: Path, write_image, write_voc):
+    write_image(tmp_path / "a.jpg")
+    write_image(tmp_path / "lonely.jpg")
+    write_voc(tmp_path / "a.xml")
+    write_voc(tmp_path / "sub" / "again.xml", filename="a.jpg")
+    write_voc(tmp_path / "nothing.xml", filename="gone.jpg")
+    (tmp_path / "bad.xml").write_text("<annotation>")
+    log = ProblemLog()
+    found = voc.read_annotations(tmp_path, ImageIndex(tmp_path), log)
+    assert [i.file for i in found.images] == [str(tmp_path / "a.xml")]
+    hits = {(p.rule, str(Path(p.file).relative_to(tmp_path))) for p in log.problems}
+    assert hits == {
+        ("duplicate-image", "sub/again.xml"),
+        ("image-missing", "nothing.xml"),
+        ("unreadable-xml", "bad.xml"),
+        ("annotation-missing", "lonely.jpg"),
+    }
+    missing = next(p for p in log.problems if p.rule == "image-missing")
+    assert f"no gone.jpg or nothing.* below {tmp_path}" in str(missing)
+
+
+def test_folders_without_annotations(tmp_path: Path, write_image):
+    index = ImageIndex(write_image(tmp_path / "a.jpg").parent)
+    with pytest.raises(InputError, match=r"nowhere: no such folder; --annotations takes"):
+        voc.read_annotations(tmp_path / "nowhere", index, ProblemLog())
+    with pytest.raises(InputError, match=r"no \.xml file below it, but 1 \.jpg"):
+        voc.read_annotations(tmp_path, index, ProblemLog())
+
+
+NOT_VOC = {
+    "01_xulihang__barcode-datasets/EAN13_09_0001.xml": "<Result>",
+    "02_cvat-ai__datumaro/train.xml": "<annotations>",
+    "03_cvat-ai__datumaro/train.xml": "<annotations>",
+    "04_cvat-ai__datumaro/img1.xml": r"object 1 \(window\).*<polygon>",
+    "43_cvat-ai__datumaro/tracklet_labels.xml": "<boost_serialization>",
+}
+
+
+def test_files_in_the_wild(shared: Path):
+    folder = shared / "data" / "voc_xml_in_the_wild"
+    files = sorted(folder.glob("*/*.xml"))
+    assert len(files) == 44
+    parsed = {}
+    for file in files:
+        name = file.relative_to(folder).as_posix()
+        if name in NOT_VOC:
+            with pytest.raises(RefusedError, match=NOT_VOC[name]) as caught:
+                voc.parse(file)
+            assert caught.value.rule == "not-voc", name
+        else:
+            parsed[name[:2]] = voc.parse(file)
+    assert len(parsed) == 39
+    # Roboflow's order xmin, xmax, ymin, ymax; CVAT's floats without <size>; a person with a part.
+    assert parsed["38"].objects[0].box_pixels == (73, 370, 114, 403)
+    assert parsed["41"].objects[0].box_pixels == (2, 1, 6, 4)
+    assert parsed["41"].image_size is None
+    assert [o.class_name for o in parsed["40"].objects] == ["cat", "person"]
+    assert len(parsed["38"].objects) == 21
+    json.dumps([file.filename for file in parsed.values()])

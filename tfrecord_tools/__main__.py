@@ -1,0 +1,161 @@
+"""`python -m tfrecord_tools VERB ...`: convert, show, sample-data."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from ssd.errors import InputError, run_command
+
+# The rooms behind the verbs are imported inside: `--help` must not wait for numpy and Pillow.
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # File names may hold what the terminal cannot show.
+            stream.reconfigure(errors="backslashreplace")
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verb = arguments[0] if arguments and not arguments[0].startswith("-") else "tfrecord_tools"
+    return run_command(lambda: _run(arguments), prog=verb)
+
+
+def _run(arguments: list[str]) -> None:
+    options = _parser().parse_args(arguments)
+    options.run(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="tfrecord_tools", description="Annotations in, TFRecords out.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    _add_convert(verbs)
+    _add_show(verbs)
+    _add_sample_data(verbs)
+    return parser
+
+
+def _add_convert(verbs: argparse._SubParsersAction[_Parser]) -> None:
+    convert = verbs.add_parser(
+        "convert",
+        prog="convert",
+        help="annotations to TFRecord shards, label_map.pbtxt and conversion_report.json",
+        description=(
+            "Decodes every picture, checks every box, and writes TFRecord shards, label_map.pbtxt "
+            "and conversion_report.json. What is safe to mend is mended and said."
+        ),
+    )
+    kinds = convert.add_subparsers(dest="kind", required=True, metavar="voc|coco")
+    for kind, takes, metavar in (
+        ("voc", "folder of Pascal VOC .xml files, searched with its sub-folders", "DIR"),
+        ("coco", "COCO detection annotations, one .json file", "FILE.json"),
+    ):
+        one = kinds.add_parser(
+            kind,
+            prog=f"convert {kind}",
+            help=takes,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            argument_default=argparse.SUPPRESS,
+            epilog=(
+                "lists in --split-dir (or its folder Main), one picture a line: trainval.txt is\n"
+                "train and test.txt is val if both are there; else train.txt and val.txt (and\n"
+                "test.txt as a third split, if there); else train.txt, with test.txt as val; else\n"
+                "the one list there is. For another choice give a folder with just the two lists."
+            ),
+        )
+        one.add_argument(
+            "--images", required=True, metavar="DIR", help="folder of pictures, sub-folders too"
+        )
+        one.add_argument("--annotations", required=True, metavar=metavar, help=takes)
+        one.add_argument(
+            "--output", default="data", metavar="DIR", help="folder to fill (default: data)"
+        )
+        _add_convert_options(one)
+        one.set_defaults(run=_convert)
+
+
+def _add_convert_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--label-map", metavar="FILE", help="label_map.pbtxt (default: from the annotations)")
+    split = parser.add_mutually_exclusive_group()
+    split.add_argument(
+        "--val-fraction",
+        type=float,
+        metavar="X",
+        help="share of images for val, 0 to 1, by a hash that other images do not change "
+        "(default: 0.2)",
+    )
+    split.add_argument("--split-dir", metavar="DIR", help="VOC ImageSets lists instead, see below")
+    add("--shards", type=int, metavar="N", help="files per split (default: one per 128 MiB)")
+    add("--workers", type=int, metavar="N", help="decoding threads (default: one per processor)")
+    add("--strict", action="store_true", help="write nothing if anything needs mending (exit 3)")
+    add("--seed", type=int, metavar="N", help="of split and record order (default: 0)")
+
+
+def _add_show(verbs: argparse._SubParsersAction[_Parser]) -> None:
+    show = verbs.add_parser(
+        "show",
+        prog="show",
+        help="counts and pictures of a data set folder or record",
+        description="Prints images and boxes per class; with --output draws the boxes.",
+        argument_default=argparse.SUPPRESS,
+    )
+    show.add_argument(
+        "path",
+        metavar="PATH",
+        help="record file, folder of records, or folder with images/ and annotations/",
+    )
+    show.add_argument("--output", metavar="DIR", help="gets pictures with their boxes")
+    show.add_argument("--pictures", type=int, metavar="N", help="how many at most (default: 16)")
+    show.set_defaults(run=_show)
+
+
+def _add_sample_data(verbs: argparse._SubParsersAction[_Parser]) -> None:
+    sample = verbs.add_parser(
+        "sample-data",
+        prog="sample-data",
+        help="the generated sample data set, VOC and COCO forms",
+        description="Writes images/, annotations/ (Pascal VOC) and annotations_coco.json.",
+        argument_default=argparse.SUPPRESS,
+    )
+    add = sample.add_argument
+    add("--output", default="sample_data", metavar="DIR", help="(default: sample_data)")
+    add("--images", type=int, metavar="N", help="how many pictures (default: 360)")
+    add("--seed", type=int, metavar="N", help="other pictures (default: 0)")
+    add("--workers", type=int, metavar="N", help="drawing threads (default: 1)")
+    sample.set_defaults(run=_sample_data)
+
+
+def _convert(options: argparse.Namespace) -> None:
+    from tfrecord_tools.convert import convert
+
+    convert(**_arguments(options))
+
+
+def _show(options: argparse.Namespace) -> None:
+    from tfrecord_tools.show_records import show
+
+    show(**_arguments(options))
+
+
+def _sample_data(options: argparse.Namespace) -> None:
+    from tfrecord_tools.sample_data import write_sample_data
+
+    write_sample_data(**_arguments(options))
+
+
+def _arguments(options: argparse.Namespace) -> dict[str, Any]:
+    """Returns the flags that were given; the functions behind the verbs know the defaults."""
+    return {name: value for name, value in vars(options).items() if name not in ("verb", "run")}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""Decodes every picture once, so that its size is true and its bytes decode in training."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+# Imported now: Pillow would load these two at first use, which is not safe between threads.
+from PIL import TiffImagePlugin, WebPImagePlugin  # isort: skip # noqa: F401
+
+from tfrecord_tools.annotations import ProblemLog, RefusedError, StatedAnnotation
+
+MAX_PIXELS = 100_000_000
+JPEG_QUALITY = 95
+ORIENTATION_TAG = 0x0112
+
+# Pillow's other readers stay closed: EPS alone would start an interpreter. JPEG opens MPO too.
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM")
+_LOSSY_FORMATS = ("JPEG", "MPO", "WEBP")
+_EXTENSIONS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+}
+# What Pillow's readers raise on broken files.
+_DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_TURNS = {
+    2: "mirrored",
+    3: "turned by 180 degrees",
+    4: "mirrored upside down",
+    5: "mirrored and turned",
+    6: "turned by 90 degrees",
+    7: "mirrored and turned",
+    8: "turned by 270 degrees",
+}
+
+
+@dataclass(frozen=True)
+class CheckedImage:
+    """A picture that decodes.
+
+    Attributes:
+      encoded: the file's own bytes where it is 8-bit grey or RGB JPEG or PNG, else re-encoded.
+      format: "jpeg" or "png", what `encoded` is.
+      size: (height, width) of `encoded`.
+    """
+
+    encoded: bytes
+    format: str
+    size: tuple[int, int]
+
+
+def check(stated: StatedAnnotation, log: ProblemLog) -> CheckedImage:
+    """Returns the picture of an annotation as it goes into the record.
+
+    TensorFlow's decoders ignore the EXIF orientation. Where the annotation was made on the turned
+    view, as its stated size or else its boxes tell, the pixels are turned; in all other cases they
+    stay as stored. Alpha is cut off and 16 bits keep their upper 8, as those decoders do.
+
+    Raises:
+      RefusedError: image-unreadable, with the reason.
+    """
+    where = str(stated.image_path)
+    encoded = _read(stated.image_path)
+    with _refusing_what_breaks():
+        image = Image.open(io.BytesIO(encoded), formats=_FORMATS)
+        stored = (image.height, image.width)
+        _refuse_huge(stored)
+        oddity = _oddity(image)
+        _decode(image, encoded, is_clean=not oddity)
+        orientation = _orientation(image)
+    is_turned = False
+    if orientation in _TURNS:
+        is_turned, why = _choose_view(orientation, stored, stated)
+        view = "the pixels are turned" if is_turned else "the stored pixels are used"
+        detail = f"EXIF orientation {orientation} ({_TURNS[orientation]}): {why}; {view}"
+        log.add("exif-orientation", where, detail, fixed=is_turned)
+    image_format = str(image.format)
+    extension = os.path.splitext(stated.image_name)[1].lower()
+    if extension not in _EXTENSIONS.get(image_format, (extension,)):
+        log.add("wrong-extension", where, f"is {image_format}, not {extension}")
+    if oddity:
+        log.add("image-reencoded", where, f"{image_format}, {oddity}", fixed=True)
+    if oddity or is_turned:
+        with _refusing_what_breaks():
+            return _reencode(Image.open(io.BytesIO(encoded), formats=_FORMATS), is_turned)
+    return CheckedImage(encoded, image_format.lower(), stored)
+
+
+def open_rgb(encoded: bytes) -> Image.Image:
+    """Returns a record's picture, decoded to RGB, its EXIF orientation ignored.
+
+    Raises:
+      RefusedError: image-unreadable, with the reason.
+    """
+    with _refusing_what_breaks():
+        image = Image.open(io.BytesIO(encoded), formats=_FORMATS)
+        _refuse_huge((image.height, image.width))
+        return _to_rgb(image)
+
+
+@contextmanager
+def _refusing_what_breaks() -> Iterator[None]:
+    try:
+        yield
+    except Image.UnidentifiedImageError:
+        raise RefusedError("image-unreadable", "no picture of a known format") from None
+    except _DECODE_ERRORS as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise RefusedError("image-unreadable", f"does not decode: {text}") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        encoded = path.read_bytes()
+    except OSError as error:
+        raise RefusedError("image-unreadable", f"cannot be read: {error.strerror}") from None
+    if not encoded:
+        raise RefusedError("image-unreadable", "the file is empty")
+    return encoded
+
+
+def _refuse_huge(size: tuple[int, int]) -> None:
+    height, width = size
+    if height * width > MAX_PIXELS:
+        limit = MAX_PIXELS // 1_000_000
+        raise RefusedError("image-unreadable", f"{width}x{height} is more than {limit} megapixels")
+
+
+def _decode(image: Image.Image, encoded: bytes, is_clean: bool) -> None:
+    if image.format == "PNG":
+        # Checks every chunk, the end too; TensorFlow refuses what load() alone forgives.
+        Image.open(io.BytesIO(encoded), formats=("PNG",)).verify()
+    if image.format == "JPEG" and is_clean:
+        # An eighth of the size reads the same stream to its end, in half the time.
+        image.draft(image.mode, (max(image.width // 8, 1), max(image.height // 8, 1)))
+    image.load()
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ORIENTATION_TAG, 1))
+    except _DECODE_ERRORS:
+        # A broken EXIF block harms nobody: the pixels decode, and no decoder reads it.
+        return 1
+
+
+def _oddity(image: Image.Image) -> str:
+    if image.format not in ("JPEG", "PNG"):
+        frames = getattr(image, "n_frames", 1)
+        return f"mode {image.mode}" + (f", first of {frames} frames" if frames > 1 else "")
+    if image.mode not in ("L", "RGB"):
+        return f"mode {image.mode}"
+    if image.format == "PNG" and "transparency" in image.info:
+        return "a transparent colour"
+    tiles = getattr(image, "tile", [])
+    if image.format == "PNG" and tiles and "16" in str(tiles[0][3]):
+        return "16 bits per channel"
+    return ""
+
+
+def _choose_view(
+    orientation: int, stored: tuple[int, int], stated: StatedAnnotation
+) -> tuple[bool, str]:
+    """Returns whether the boxes are those of the turned view, and the evidence in words."""
+    turned = stored[::-1] if orientation >= 5 else stored
+    if turned == stored:
+        return False, "both views have the same size, the annotation cannot tell"
+    if stated.image_size == turned:
+        return True, "the stated size is that of the turned view"
+    if stated.image_size == stored:
+        return False, "the stated size is that of the stored pixels"
+    fits_stored, fits_turned = (_boxes_fit(stated.boxes_pixels, size) for size in (stored, turned))
+    if fits_turned and not fits_stored:
+        return True, "the boxes fit the turned view alone"
+    if fits_stored and not fits_turned:
+        return False, "the boxes fit the stored pixels alone"
+    return False, "neither stated size nor boxes tell the view"
+
+
+def _boxes_fit(boxes_pixels: np.ndarray, size: tuple[int, int]) -> bool:
+    height, width = size
+    slack = 1.0
+    low, high = np.array([-slack] * 4), np.array([height, width, height, width]) + slack
+    return bool(((boxes_pixels >= low) & (boxes_pixels <= high)).all())
+
+
+def _reencode(image: Image.Image, is_turned: bool) -> CheckedImage:
+    is_lossy = image.format in _LOSSY_FORMATS
+    rgb = _to_rgb(ImageOps.exif_transpose(image) if is_turned else image)
+    rgb.info = {}
+    buffer = io.BytesIO()
+    if is_lossy:
+        rgb.save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    else:
+        rgb.save(buffer, "PNG")
+    return CheckedImage(buffer.getvalue(), "jpeg" if is_lossy else "png", (rgb.height, rgb.width))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("32-bit float pixels have no known range; save the picture with 8 bits")
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        if values.size and (values.min() < 0 or values.max() > 0xFFFF):
+            raise ValueError("32-bit pixels have no known range; save the picture with 8 bits")
+        image = Image.fromarray((values.astype(np.uint16) >> 8).astype(np.uint8))
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
