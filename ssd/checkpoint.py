@@ -185,7 +185,11 @@ def _forget_old(folder: Path, newest: str, keep: int) -> None:
     others = [n for n in numbered if f"ckpt-{n}" != newest]
     kept = others[max(0, len(others) - (keep - 1)):] if keep > 1 else []
     names = [f"ckpt-{n}" for n in kept] + [newest]
-    tf.train.update_checkpoint_state(str(folder), names[-1], all_model_checkpoint_paths=names)
+    lines = [f'model_checkpoint_path: "{newest}"']
+    lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
+    aside = folder / ".checkpoint.tmp"
+    aside.write_text("\n".join(lines) + "\n")
+    os.replace(aside, folder / "checkpoint")
     for number in set(others) - set(kept):
         for path in folder.glob(f"ckpt-{number}.*"):
             path.unlink(missing_ok=True)

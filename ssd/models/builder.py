@@ -51,7 +51,7 @@ def build_detector(model: Any, *, seed: int | None = None) -> Detector:
     return Detector(
         network,
         anchors.multiscale_grid_anchors(
-            shapes, image_size, min_level=generator.min_level, max_level=generator.max_level,
+            shapes, image_size, min_level=generator.min_level,
             anchor_scale=generator.anchor_scale, aspect_ratios=tuple(generator.aspect_ratios),
             scales_per_octave=generator.scales_per_octave,
         ),

@@ -58,7 +58,7 @@ def write_voc() -> Callable[..., Path]:
 
 @pytest.fixture
 def stated() -> Callable[..., StatedAnnotation]:
-    """Returns a function that makes a StatedAnnotation; boxes are (name, xmin, ymin, xmax, ymax)."""
+    """Returns a function that makes a StatedAnnotation of (name, xmin, ymin, xmax, ymax) boxes."""
 
     def make(
         objects: Sequence[VocObject] = (),

@@ -144,7 +144,18 @@ CAPTIONS = {"images": [], "annotations": [{"image_id": 1, "caption": "x"}], "cat
         ),
         (content(categories=[{"id": i, "name": " "} for i in (0, 17, 90)]), "has an empty name"),
     ],
-    ids="empty csv list no-annotations captions file-name text-bbox short-bbox category name".split(),
+    ids=[
+        "empty",
+        "csv",
+        "list",
+        "no-annotations",
+        "captions",
+        "file-name",
+        "text-bbox",
+        "short-bbox",
+        "category",
+        "name",
+    ],
 )
 def test_files_that_are_refused(tmp_path: Path, write_image, data: Any, message: str):
     with pytest.raises(InputError, match=rf"coco\.json: .*{message}"):
@@ -153,7 +164,7 @@ def test_files_that_are_refused(tmp_path: Path, write_image, data: Any, message:
 
 def test_a_folder_is_no_file(tmp_path: Path, write_image):
     write_image(tmp_path / "a.jpg")
-    with pytest.raises(InputError, match="no such file; --annotations takes one COCO .json file"):
+    with pytest.raises(InputError, match=r"no such file; --annotations takes one COCO \.json file"):
         coco.read_annotations(tmp_path, ImageIndex(tmp_path), ProblemLog())
 
 
@@ -167,9 +178,9 @@ def test_files_in_the_wild(shared: Path, tmp_path: Path, write_image):
             coco.read_annotations(file, index, log)
         except InputError as error:
             refused[file.name[:2]] = str(error).removeprefix(str(file))
-            assert "\n" not in str(error)
         else:
             assert log.counts()["image-missing"] > 0, file
     assert sorted(refused) == ["02", "04", "05", "11", "16", "17", "20", "21"]
+    assert not any("\n" in message for message in refused.values())
     assert "a JSON list" in refused["11"]
     assert "missing required field `id` - at `$.images[0]`" in refused["16"]

@@ -47,7 +47,9 @@ def test_one_name_in_two_folders(tmp_path: Path):
     index = ImageIndex(touch(tmp_path, "a/1.png", "b/1.png"))
     assert index.by_name("1.png", near="b") == "b/1.png"
     assert index.by_name("a/1.png") == "a/1.png"
-    with pytest.raises(RefusedError, match=r"'1\.png' fits 2 pictures: a/1\.png, b/1\.png") as caught:
+    with pytest.raises(
+        RefusedError, match=r"'1\.png' fits 2 pictures: a/1\.png, b/1\.png"
+    ) as caught:
         index.by_name("1.png")
     assert caught.value.rule == "image-ambiguous"
 

@@ -56,14 +56,20 @@ def _flip(content: bytes, at: int) -> bytes:
     [
         pytest.param(lambda c: c[:-1], r"record 3 at byte 44: 70000 bytes announced, 69999 there"),
         pytest.param(lambda c: c[:60], r"record 3 at byte 44: 70000 bytes announced, 0 there"),
-        pytest.param(lambda c: c[:50], r"record 3 at byte 44: the file ends within a record header"),
-        pytest.param(lambda c: _flip(c, 1000), r"record 3 at byte 44: wrong checksum of the record;"),
-        pytest.param(lambda c: _flip(c, 44), r"record 3 at byte 44: wrong checksum of the record l"),
+        pytest.param(
+            lambda c: c[:50], r"record 3 at byte 44: the file ends within a record header"
+        ),
+        pytest.param(
+            lambda c: _flip(c, 1000), r"record 3 at byte 44: wrong checksum of the record;"
+        ),
+        pytest.param(
+            lambda c: _flip(c, 44), r"record 3 at byte 44: wrong checksum of the record l"
+        ),
         pytest.param(lambda c: _flip(c, 0), r"record 1 at byte 0: .* not a TFRecord file"),
         pytest.param(lambda c: b"PK\x03\x04" + c, r"record 1 at byte 0: .* not a TFRecord file"),
         pytest.param(gzip.compress, r"record 1 at byte 0: compressed with gzip; unpack"),
     ],
-    ids="tail body header content length first zip gzip".split(),
+    ids=["tail", "body", "header", "content", "length", "first", "zip", "gzip"],
 )
 def test_damage_is_found_with_its_place(tmp_path: Path, damage, message: str):
     path = write(tmp_path / "bad.tfrecord")

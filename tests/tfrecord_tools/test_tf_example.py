@@ -45,7 +45,9 @@ def test_tensorflow_parses_every_feature():
     spec |= {key: tf.io.VarLenFeature(tf.int64) for key in integers}
     spec[F.object_class_text] = tf.io.VarLenFeature(tf.string)
     parsed = tf.io.parse_single_example(record, spec)
-    parsed = {k: tf.sparse.to_dense(v) if isinstance(v, tf.SparseTensor) else v for k, v in parsed.items()}
+    parsed = {
+        k: tf.sparse.to_dense(v) if isinstance(v, tf.SparseTensor) else v for k, v in parsed.items()
+    }
     found = {key: value.numpy() for key, value in parsed.items()}
     assert found[F.image_encoded] == PICTURE
     assert found[F.image_format] == b"png"
@@ -112,7 +114,7 @@ def test_records_of_other_converters_may_lack_the_optional_features():
     feature[F.image_encoded].bytes_list.value.append(PICTURE)
     feature[F.height].int64_list.value.append(120)
     feature[F.width].int64_list.value.append(200)
-    for key, value in zip("ymin xmin ymax xmax".split(), (0.5, 0.25, 0.75, 1.0), strict=True):
+    for key, value in {"ymin": 0.5, "xmin": 0.25, "ymax": 0.75, "xmax": 1.0}.items():
         feature[f"image/object/bbox/{key}"].float_list.value.append(value)
     decoded, _, image_format, class_ids = tf_example.decode(example.SerializeToString())
     assert image_format == "jpeg"

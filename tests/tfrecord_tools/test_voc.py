@@ -81,7 +81,7 @@ def _object(name: str = "cat", box: str = BOX) -> str:
         (_object(box=BOX.replace("50", "1e999")), "unreadable-xml", "<ymax> is '1e999'"),
         (_object(box=BOX.replace("50", "5,0")), "unreadable-xml", "<ymax> is '5,0'"),
     ],
-    ids="empty cut root polygon name text missing nan infinite comma".split(),
+    ids=["empty", "cut", "root", "polygon", "name", "text", "missing", "nan", "infinite", "comma"],
 )
 def test_files_that_are_refused(tmp_path: Path, text: str, rule: str, message: str):
     with pytest.raises(RefusedError, match=message) as caught:

@@ -8,14 +8,18 @@ import pytest
 from google.protobuf import text_format
 
 from ssd.config.messages import message_class
-from ssd.data import augmentation
-from ssd.data.augmentation_builder import build
+from ssd.data import augmentation, augmentation_builder
 from ssd.errors import InputError
 
 
 def _options(*steps: str) -> Any:
     text = "\n".join(f"data_augmentation_options {{ {step} }}" for step in steps)
     return text_format.Parse(text, message_class("TrainConfig")()).data_augmentation_options
+
+
+def build(options: Any) -> list[Any]:
+    """The ops, as the `functools.partial` they are."""
+    return list(augmentation_builder.build(options))
 
 
 def test_nothing_asked_nothing_done() -> None:

@@ -55,7 +55,7 @@ def test_every_field_of_a_full_record(record: Callable[..., bytes], pixels: np.n
     assert example[_F.source_id].numpy() == b"img 7"
     assert example[_F.filename].numpy() == b"photos/one.png"
     assert example[_F.original_image_size].numpy().tolist() == [120, 200]
-    np.testing.assert_array_equal(example[_F.groundtruth_boxes], np.float32(BOXES))
+    np.testing.assert_array_equal(example[_F.groundtruth_boxes], np.array(BOXES, np.float32))
     assert example[_F.groundtruth_classes].numpy().tolist() == [1, 3, 2]
     assert example[_F.groundtruth_weights].numpy().tolist() == [0.5, 1.0, 2.0]
     assert example[_F.groundtruth_area].numpy().tolist() == [11.0, 22.0, 33.0]

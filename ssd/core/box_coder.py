@@ -1,0 +1,58 @@
+"""Boxes <-> offsets from anchors, as Faster R-CNN has them (Ren et al. 2015, equation 2)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from ssd.core import boxes as box_ops
+from ssd.core.types import TensorLike
+
+# Added to every side before dividing by it or taking its logarithm.
+_EPSILON = 1e-8
+ScaleFactors = tuple[float, float, float, float]
+
+
+def encode_boxes(
+    boxes: TensorLike, anchors: TensorLike, scale_factors: ScaleFactors = (10.0, 10.0, 5.0, 5.0)
+) -> tf.Tensor:
+    """Returns the offsets that turn each anchor into its box; `decode_boxes` undoes it.
+
+    ty = (y - ya) / ha, tx = (x - xa) / wa, th = log(h / ha), tw = log(w / wa), times scale_factors.
+
+    Args:
+      boxes: float32 [..., A, 4], yxyx normalized; row a is the box matched to anchor a.
+      anchors: float32 [A, 4], yxyx normalized.
+      scale_factors: multiply (ty, tx, th, tw); those the checkpoint was trained with.
+
+    Returns:
+      float32 [..., A, 4] box_encodings. Zeros mean "exactly the anchor". A box without area
+      encodes to a large negative number, not to -inf.
+
+    Example: right by a quarter of the anchor's width, 1.5 times as wide, 3/4 as high.
+      >>> anchors = tf.constant([[0.2, 0.3, 0.6, 0.5]])
+      >>> encodings = encode_boxes(tf.constant([[0.3, 0.3, 0.6, 0.6]]), anchors)
+      >>> [round(float(v), 3) for v in encodings[0]]
+      [1.25, 2.5, -1.438, 2.027]
+    """
+    ya, xa, ha, wa = box_ops.to_center_size(anchors)
+    y, x, h, w = box_ops.to_center_size(boxes)
+    ha, wa, h, w = ha + _EPSILON, wa + _EPSILON, h + _EPSILON, w + _EPSILON
+    offsets = [(y - ya) / ha, (x - xa) / wa, tf.math.log(h / ha), tf.math.log(w / wa)]
+    return tf.stack(offsets, axis=-1) * tf.constant(scale_factors, tf.float32)
+
+
+def decode_boxes(
+    box_encodings: TensorLike, anchors: TensorLike,
+    scale_factors: ScaleFactors = (10.0, 10.0, 5.0, 5.0),
+) -> tf.Tensor:
+    """Returns float32 [..., A, 4] boxes, yxyx normalized, not clipped.
+
+    Args:
+      box_encodings: float32 [..., A, 4], of `encode_boxes` or a network.
+      anchors, scale_factors: as for `encode_boxes`.
+    """
+    ya, xa, ha, wa = box_ops.to_center_size(anchors)
+    ty, tx, th, tw = tf.unstack(box_encodings / tf.constant(scale_factors, tf.float32), axis=-1)
+    h, w = tf.exp(th) * ha, tf.exp(tw) * wa
+    y, x = ty * ha + ya, tx * wa + xa
+    return tf.stack([y - h / 2.0, x - w / 2.0, y + h / 2.0, x + w / 2.0], axis=-1)

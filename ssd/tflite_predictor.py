@@ -1,0 +1,221 @@
+"""A detection .tflite as a predictor: ours, one made by the TF Object Detection API, or alike."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from ssd import tflite_file
+from ssd.errors import InputError
+from ssd.label_map import LabelMap, LabelMapItem
+from ssd.standard_fields import LABEL_ID_OFFSET, DetectionFields
+from ssd.tflite_file import BOXES, CLASSES, COUNT, DETECTION_OUTPUTS, SCORES, TfliteFile
+
+# Real value of a pixel where the file does not say: (pixel - 127.5) / 127.5, that is [-1, 1].
+_MEAN = _STD = 127.5
+# How far a quantized input may be from "the value is the pixel" to be fed with pixels.
+_SCALE_TOLERANCE, _ZERO_POINT_TOLERANCE = 0.01, 1.0
+
+_LABEL_FILES = ("labels.txt", "labelmap.txt")
+_BACKGROUND_LINES = {"???", "background", "__background__", "_background_"}
+_GAP_LINES = {"", "???", "n/a"}
+
+# Names of outputs: in signatures of this kit, in metadata, in graphs of the TF Object Detection API.
+_ROLE_OF_NAME = {
+    BOXES: BOXES, CLASSES: CLASSES, SCORES: SCORES, COUNT: COUNT,
+    "location": BOXES, "category": CLASSES, "score": SCORES, "number of detections": COUNT,
+    "detection_boxes": BOXES, "detection_classes": CLASSES, "detection_scores": SCORES,
+    "num_detections": COUNT,
+    "output_3": BOXES, "output_2": CLASSES, "output_1": SCORES, "output_0": COUNT,
+    "StatefulPartitionedCall:3": BOXES, "StatefulPartitionedCall:2": CLASSES,
+    "StatefulPartitionedCall:1": SCORES, "StatefulPartitionedCall:0": COUNT,
+    "TFLite_Detection_PostProcess": BOXES, "TFLite_Detection_PostProcess:1": CLASSES,
+    "TFLite_Detection_PostProcess:2": SCORES, "TFLite_Detection_PostProcess:3": COUNT,
+}
+
+
+class TflitePredictor:
+    """A .tflite with the four outputs of TFLite_Detection_PostProcess, run by LiteRT.
+
+    Outputs are found by what they are, never by position: by the detection op inside the file, else
+    by the names in signature, metadata or graph, else by their shapes.
+
+    Args:
+      path: float32, uint8 or int8 input [1, H, W, 3], RGB.
+      num_threads: of the interpreter.
+
+    Attributes:
+      label_map: of the labels inside the file or, without any, of labels.txt or labelmap.txt beside
+        it; None without either.
+      image_size: (H, W).
+
+    Raises:
+      InputError: no such file, no .tflite, an op that LiteRT does not have, or other inputs or
+        outputs than these.
+    """
+
+    batch_size = 1
+
+    def __init__(self, path: str | os.PathLike[str], *, num_threads: int = 2) -> None:
+        self.name = str(path)
+        file = tflite_file.read(path)
+        try:
+            self._interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise InputError(f"{path}: LiteRT cannot run it ({reason})") from error
+        self._input = self._only_input()
+        self.image_size: tuple[int, int] | None = tuple(self._input["shape"][1:3].tolist())
+        self._to_input = input_values(self._input, file)
+        self._outputs = self._detection_outputs(file)
+        self.label_map = _label_map(Path(path), file)
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns detections of float32 [B, H, W, 3], 0..255, one image after the other."""
+        rows = [self._detect(image) for image in images]
+        boxes, classes, scores, count = (
+            np.stack([row[role] for row in rows]) for role in DETECTION_OUTPUTS)
+        return {
+            DetectionFields.detection_boxes: boxes,
+            DetectionFields.detection_classes: classes.astype(np.int64) + LABEL_ID_OFFSET,
+            DetectionFields.detection_scores: scores,
+            DetectionFields.num_detections: count.astype(np.int64).reshape(len(rows)),
+        }
+
+    def _detect(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        self._interpreter.set_tensor(self._input["index"], self._to_input(image)[np.newaxis])
+        self._interpreter.invoke()
+        return {role: _real_values(detail, self._interpreter.get_tensor(detail["index"]))[0]
+                for role, detail in self._outputs.items()}
+
+    def _only_input(self) -> dict[str, Any]:
+        details = self._interpreter.get_input_details()
+        shape = details[0]["shape"].tolist() if len(details) == 1 else []
+        kinds = (np.float32, np.uint8, np.int8)
+        is_image = len(shape) == 4 and shape[0] == 1 and shape[3] == 3 and min(shape[1:3]) > 1
+        if not is_image or details[0]["dtype"] not in kinds:
+            raise InputError(f"{self.name}: takes {_listed(details)}; one float32, uint8 or int8 image "
+                             "[1, H, W, 3] was expected")
+        return details[0]
+
+    def _detection_outputs(self, file: TfliteFile) -> dict[str, dict[str, Any]]:
+        details = {d["index"]: d for d in self._interpreter.get_output_details()}
+        found = file.detection_outputs or self._by_name(file) or self._by_shape()
+        if found:
+            return {role: details[found[role]] for role in DETECTION_OUTPUTS}
+        raise InputError(
+            f"{self.name}: gives {_listed(details.values())}; the four outputs of "
+            f"{tflite_file.DETECTION_OP} (boxes [1, D, 4], classes, scores, count) were expected")
+
+    def _by_name(self, file: TfliteFile) -> dict[str, int]:
+        """Role -> tensor index by the first kind of names that tells all four apart."""
+        details = self._interpreter.get_output_details()
+        indices = [d["index"] for d in details]
+        signatures = [self._interpreter.get_signature_runner(key).get_output_details()
+                      for key in self._interpreter.get_signature_list()]
+        kinds = [{name: d["index"] for name, d in signature.items()} for signature in signatures]
+        if len(file.outputs) == len(details):
+            kinds.append({d.name: n for d, n in zip(file.outputs, indices, strict=True)})
+        kinds.append({d["name"]: d["index"] for d in details})
+        for names in kinds:
+            roles = {_ROLE_OF_NAME[name]: n for name, n in names.items() if name in _ROLE_OF_NAME}
+            if len(roles) == len(DETECTION_OUTPUTS) and self._shapes_fit(roles):
+                return roles
+        return {}
+
+    def _by_shape(self) -> dict[str, int]:
+        """Role -> tensor index by shape; of two alike, classes are the one that counts in ones."""
+        details = self._interpreter.get_output_details()
+        boxes = [d["index"] for d in details if d["shape"].tolist()[2:] == [4]]
+        count = [d["index"] for d in details if d["shape"].tolist() == [1]]
+        pair = [d["index"] for d in details if len(d["shape"]) == 2]
+        if [len(boxes), len(count), len(pair)] != [1, 1, 2]:
+            return {}
+        noise = np.random.default_rng(0).uniform(0, 255, self._input["shape"][1:])
+        self._interpreter.set_tensor(
+            self._input["index"], self._to_input(noise.astype(np.float32))[np.newaxis])
+        self._interpreter.invoke()
+        values = [self._interpreter.get_tensor(n) for n in pair]
+        is_whole = [bool(np.all(v == np.rint(v))) for v in values]
+        if is_whole[0] == is_whole[1]:
+            return {}
+        classes, scores = pair if is_whole[0] else pair[::-1]
+        return {BOXES: boxes[0], CLASSES: classes, SCORES: scores, COUNT: count[0]}
+
+    def _shapes_fit(self, roles: dict[str, int]) -> bool:
+        shapes = {d["index"]: d["shape"].tolist() for d in self._interpreter.get_output_details()}
+        found = {role: shapes.get(n, []) for role, n in roles.items()}
+        return (found[BOXES][2:] == [4] and found[COUNT] == [1]
+                and found[CLASSES] == found[SCORES] == found[BOXES][:2])
+
+
+def input_values(detail: dict[str, Any], file: TfliteFile) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns the function that turns an image [H, W, 3], 0..255, into values of an input tensor.
+
+    A float input gets (pixel - mean) / std by the file's metadata, else [-1, 1]. A quantized input
+    whose scale says just that gets the rounded pixels themselves (int8: less 128), as every
+    consumer feeds it; with any other scale the value of [-1, 1] is quantized by it.
+    """
+    described = file.inputs[0] if file.inputs else None
+    mean, std = _MEAN, _STD
+    if described is not None and described.mean is not None and described.std:
+        mean, std = described.mean, described.std
+    if detail["dtype"] == np.float32:
+        return lambda image: ((image - mean) / std).astype(np.float32)
+    limits = np.iinfo(detail["dtype"])
+    scale, zero_point = detail["quantization"]
+    is_pixel = scale == 0 or (
+        abs(scale * std - 1) < _SCALE_TOLERANCE
+        and abs(zero_point - limits.min - mean) < _ZERO_POINT_TOLERANCE)
+
+    def quantized(image: np.ndarray) -> np.ndarray:
+        real = image + limits.min if is_pixel else (image - mean) / std / scale + zero_point
+        return np.clip(np.rint(real), limits.min, limits.max).astype(detail["dtype"])
+
+    return quantized
+
+
+def label_map_of_lines(lines: Sequence[str], num_classes: int | None = None) -> LabelMap:
+    """Returns the label map of a label file's lines.
+
+    Args:
+      lines: class names by class index. One line too many for `num_classes`, or a first line that
+        means the background where the number is not known, is left out; `???`, `n/a` and empty
+        lines are classes that do not exist.
+      num_classes: of the model, if known.
+    """
+    names = [line.strip() for line in lines]
+    while names and not names[-1]:
+        names.pop()
+    has_background = bool(names) and (
+        len(names) == num_classes + 1 if num_classes else names[0].lower() in _BACKGROUND_LINES)
+    names = names[1:] if has_background else names
+    return LabelMap(tuple(
+        LabelMapItem(class_id, name) for class_id, name in enumerate(names, LABEL_ID_OFFSET)
+        if name.lower() not in _GAP_LINES))
+
+
+def _label_map(path: Path, file: TfliteFile) -> LabelMap | None:
+    lines = file.labels
+    beside = [path.with_name(name) for name in _LABEL_FILES if path.with_name(name).is_file()]
+    if lines is None and beside:
+        lines = tuple(beside[0].read_text(encoding="utf-8-sig", errors="replace").splitlines())
+    if lines is None:
+        return None
+    return label_map_of_lines(lines, file.detection_options.get("num_classes"))
+
+
+def _real_values(detail: dict[str, Any], values: np.ndarray) -> np.ndarray:
+    scale, zero_point = detail["quantization"]
+    return (values.astype(np.float32) - zero_point) * scale if scale else values
+
+
+def _listed(details: Any) -> str:
+    parts = [f"{d['name']} {np.dtype(d['dtype']).name} {d['shape'].tolist()}" for d in details]
+    return ", ".join(parts) or "nothing"

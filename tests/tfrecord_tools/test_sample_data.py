@@ -1,0 +1,185 @@
+"""The generated pictures: deterministic, soundly annotated, in both forms alike."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ssd.errors import InputError
+from tfrecord_tools import sample_objects, sample_surfaces
+from tfrecord_tools.convert import convert
+from tfrecord_tools.sample_data import CLASS_NAMES, write_sample_data
+from tfrecord_tools.sample_scene import MIN_INSIDE, make_scene
+
+
+def quiet(line: str) -> None:
+    """Says nothing."""
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("sample") / "data"
+    write_sample_data(folder, images=24, seed=3, say=quiet)
+    return folder
+
+
+def test_same_seed_same_bytes_whatever_workers_and_count(sample: Path, tmp_path: Path):
+    write_sample_data(tmp_path / "again", images=24, seed=3, workers=3, say=quiet)
+    assert digests(tmp_path / "again") == digests(sample)
+    write_sample_data(tmp_path / "few", images=5, seed=3, say=quiet)
+    few = {n: d for n, d in digests(tmp_path / "few").items() if n.endswith((".jpg", ".xml"))}
+    assert len(few) == 10
+    assert few.items() <= digests(sample).items()
+    write_sample_data(tmp_path / "other", images=5, seed=4, say=quiet)
+    assert not few.items() & digests(tmp_path / "other").items()
+
+
+def test_voc_and_coco_say_the_same_and_pass_strict(sample: Path, tmp_path: Path):
+    arguments = {"images": sample / "images", "strict": True, "say": quiet, "val_fraction": 0.0}
+    by_voc = convert(
+        "voc", annotations=sample / "annotations", output=tmp_path / "voc", **arguments
+    )
+    by_coco = convert(
+        "coco", annotations=sample / "annotations_coco.json", output=tmp_path / "coco", **arguments
+    )
+    assert by_voc.log.problems == by_coco.log.problems == []
+    assert by_voc.as_json()["classes"] == by_coco.as_json()["classes"]
+    assert by_voc.classes == by_coco.classes == CLASS_NAMES == tuple(sorted(CLASS_NAMES))
+    assert by_voc.images == 24
+    assert min(by_voc.as_json()["classes"].values()) >= 4
+
+
+def test_objects_are_of_a_learnable_size_and_pictures_are_not_square(sample: Path):
+    coco = json.loads((sample / "annotations_coco.json").read_text())
+    sizes = {image["id"]: (image["width"], image["height"]) for image in coco["images"]}
+    for image in coco["images"]:
+        with Image.open(sample / "images" / image["file_name"]) as picture:
+            assert picture.size == sizes[image["id"]]
+            assert picture.width != picture.height
+    shares = []
+    for annotation in coco["annotations"]:
+        x, y, width, height = annotation["bbox"]
+        picture_width, picture_height = sizes[annotation["image_id"]]
+        assert 0 <= x < x + width <= picture_width
+        assert 0 <= y < y + height <= picture_height
+        shares.append(max(width / picture_width, height / picture_height))
+        assert 0 < annotation["area"] <= width * height
+    counts = np.bincount([a["image_id"] for a in coco["annotations"]])[1:]
+    assert counts.min() >= 1
+    assert counts.max() <= 5
+    # Most objects take 15 to 60 % of a side.
+    assert np.mean([0.15 <= share <= 0.65 for share in shares]) > 0.85
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_boxes_are_tight_around_what_is_visible(seed: int, monkeypatch):
+    """On a black scene without shadows, light and noise, object pixels reach every box side."""
+
+    def black(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+        return np.zeros((*shape, 3), np.float32)
+
+    def develop(rng: np.random.Generator, scene: np.ndarray) -> Image.Image:
+        return Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))
+
+    monkeypatch.setattr("tfrecord_tools.sample_scene.SURFACES", (black,))
+    monkeypatch.setattr("tfrecord_tools.sample_scene.photograph", develop)
+    image, objects = make_scene(np.random.default_rng(seed))
+    brightest = np.asarray(image).max(axis=-1)
+    drawn = brightest > 0
+    for one in objects:
+        ymin, xmin, ymax, xmax = one.box_pixels
+        for edge in (drawn[ymin, xmin:xmax], drawn[ymax - 1, xmin:xmax]):
+            assert edge.any()
+        for edge in (drawn[ymin:ymax, xmin], drawn[ymin:ymax, xmax - 1]):
+            assert edge.any()
+    # A faint remainder may lie beyond; dark ink makes a faint edge too.
+    outside = brightest > 10
+    for one in objects:
+        ymin, xmin, ymax, xmax = one.box_pixels
+        # Half transparent pixels of the rim may lie one or two beyond.
+        outside[max(ymin - 2, 0) : ymax + 2, max(xmin - 2, 0) : xmax + 2] = False
+    assert not outside.any()
+
+
+def test_an_ean_13_symbol_by_hand():
+    # 5901234123457, the example in the standard's literature: parity of 5 is O E E O O E.
+    # 9 odd 0001011, 0 even 0100111, 1 even 0110011, 2 odd 0010011, 3 odd 0111101, 4 even 0011101.
+    left = "0001011 0100111 0110011 0010011 0111101 0011101"
+    # Right-hand digits 1 2 3 4 5 7.
+    right = "1100110 1101100 1000010 1011100 1001110 1000100"
+    expected = f"101{left}01010{right}101".replace(" ", "")
+    assert sample_objects.with_check_digit("590123412345") == "5901234123457"
+    assert sample_objects.ean13_modules("5901234123457") == expected
+    assert len(expected) == 95
+
+
+def test_qr_codes_have_their_finders():
+    image = sample_objects.draw_qr_code(np.random.default_rng(1)).convert("L")
+    dark = np.asarray(image) < 128
+    rows, columns = np.flatnonzero(dark.any(axis=1)), np.flatnonzero(dark.any(axis=0))
+    code = dark[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    # The upper left finder: 7 dark modules, then a light one; its runs are 1 1 3 1 1.
+    unit = int(np.flatnonzero(~code[0])[0]) // 7
+    middle = code[3 * unit + unit // 2, : 8 * unit : unit]
+    assert middle.tolist() == [True, False, True, True, True, False, True, False]
+
+
+@pytest.mark.parametrize("name", sample_objects.DRAWERS)
+def test_every_object_fills_its_frame(name: str):
+    alpha = np.asarray(sample_objects.DRAWERS[name](np.random.default_rng(5)))[..., 3] > 127
+    for side in (alpha[:4], alpha[-4:], alpha[:, :4], alpha[:, -4:]):
+        assert side.any()
+    assert alpha.mean() > (0.6 if name == "badge" else 0.95)
+
+
+@pytest.mark.parametrize("surface", sample_surfaces.SURFACES)
+def test_every_surface_covers_its_picture(surface):
+    texture = surface(np.random.default_rng(2), (36, 50))
+    assert texture.shape == (36, 50, 3)
+    assert np.isfinite(texture).all()
+    assert texture.std() > 0.5
+
+
+def test_objects_are_seldom_cut(sample: Path):
+    assert MIN_INSIDE >= 0.75
+    texts = [path.read_text() for path in (sample / "annotations").iterdir()]
+    cut = sum(text.count("<truncated>1") for text in texts)
+    whole = sum(text.count("<truncated>0") for text in texts)
+    assert 0 < cut < 0.3 * whole
+
+
+def test_a_second_run_replaces_the_first(tmp_path: Path):
+    write_sample_data(tmp_path, images=3, say=quiet)
+    (tmp_path / "notes.txt").write_text("mine")
+    write_sample_data(tmp_path, images=2, say=quiet)
+    assert len(list((tmp_path / "images").iterdir())) == 2
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_folder_with_photos_is_not_overwritten(tmp_path: Path):
+    (tmp_path / "images").mkdir()
+    with pytest.raises(InputError, match=r"has images but no sample_data\.json"):
+        write_sample_data(tmp_path, images=2, say=quiet)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": 0}, "--images is 0; expected 1 or more"),
+        ({"workers": 0}, "--workers is 0; expected 1 or more"),
+        ({"seed": -1}, "--seed is -1; expected 0 or more"),
+    ],
+)
+def test_numbers_that_are_refused(tmp_path: Path, changes, message: str):
+    with pytest.raises(InputError, match=message):
+        write_sample_data(tmp_path / "x", **changes)
