@@ -135,8 +135,8 @@ def measure(
     for _ in range(arguments.repeats):
         for name, iterator in iterators.items():
             # The first batches were made ready while others were measured.
-            _take(lambda iterator=iterator: next(iterator), 4)
-            seconds = _take(lambda iterator=iterator: next(iterator), batches)
+            _take(functools.partial(next, iterator), 4)
+            seconds = _take(functools.partial(next, iterator), batches)
             best[name] = max(best[name], batches * arguments.batch_size / seconds)
     return best
 

@@ -1,1 +1,14 @@
-"""A trained model out: SavedModel and .tflite, scored before they are written."""
+"""A trained model out: SavedModel and .tflite, scored before they are written.
+
+Map, in the order of imports:
+
+    source             which run, zoo folder or checkpoint is exported, with labels and records
+    detection_op       TFLite_Detection_PostProcess: its options, and its place in a graph
+    flatbuffer         a converted .tflite put in order: names, order of outputs, options, checks
+    metadata           labels and descriptions inside a .tflite
+    calibration        real images that set the ranges of an int8 file
+    tflite             detector -> bytes of a .tflite
+    verify             what each file scores, and what it may lose
+    saved_model        detector -> SavedModel with the TF Object Detection API's signature
+    tflite_files       the journey of `export-tflite`
+"""

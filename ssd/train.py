@@ -81,6 +81,8 @@ class TrainingSession:
         eval_every = self.options.eval_every or max(self.num_steps // 5, 1)
         save_every = self.options.checkpoint_every or eval_every
         best, since_best = self._best_ap(), 0
+        if self.step == self.num_steps:  # stopped between the last step and its evaluation
+            best = max((ap for ap in (best, self.evaluate_now(best)) if ap is not None), default=None)
         progress = _Progress(self.step, self.num_steps, self.batch_size)
         for batch in itertools.islice(self._batches(), self.num_steps - self.step):
             losses = {name: float(value) for name, value in self.train_step(batch).items()}

@@ -109,7 +109,7 @@ def _pose(rng: Generator, name: str, shape: tuple[int, int], crowd: int) -> _Lay
     give = 0.35 if rng.random() < 0.25 else 0.0
     room = np.maximum(np.array(shape[::-1]) / 2 - reach * (1 - give), 0)
     center = np.array(shape[::-1]) / 2 + rng.uniform(-1, 1, 2) * room
-    total = _polygon_area(corners) * (math.pi / 4 if name == "badge" else 1.0)
+    total = _polygon_area(corners) * float((np.asarray(drawn)[..., 3] >= 128).mean())
     corners = corners + center
     left, top = np.maximum(corners.min(axis=0).astype(int) - _MARGIN, 0)
     right, bottom = np.minimum(corners.max(axis=0).astype(int) + _MARGIN, shape[::-1])

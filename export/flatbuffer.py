@@ -1,0 +1,140 @@
+"""A converted .tflite put in order: stable names, classic order of outputs, options, checks.
+
+The TFLite converter numbers outputs and tensors as it likes, drops an option of the detection op,
+and can lose the op or the weights without an error. Files are rewritten through the schema's object
+classes and looked at before anybody gets them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from export.detection_op import DetectionOpOptions
+from ssd.errors import GateError
+from ssd.tflite_file import DETECTION_OP, DETECTION_OUTPUTS, FILE_IDENTIFIER
+
+INPUT_NAME = "image"
+
+# Constants are read in place, by vector instructions on some targets.
+_BUFFER_ALIGNMENT = 16
+# Variables that were not turned into constants read from these.
+_VARIABLE_OPS = {
+    schema.BuiltinOperator.VAR_HANDLE: "VAR_HANDLE",
+    schema.BuiltinOperator.READ_VARIABLE: "READ_VARIABLE",
+}
+_WEIGHT_BYTES = {"none": 4, "float16": 2, "dynamic": 1, "int8": 1}
+_PIXEL_SCALE, _SCALE_TOLERANCE = 1 / 127.5, 1e-4
+_PIXEL_ZERO_POINTS = (127, 128)
+
+
+class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
+    """A buffer whose bytes begin at a multiple of 16, which the generated class does not do."""
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802
+        if self.data is not None and len(self.data):
+            builder.Prep(_BUFFER_ALIGNMENT, len(self.data))
+        return int(super().Pack(builder))
+
+
+def unpack(data: bytes) -> Any:
+    """Returns the schema's ModelT of a .tflite file."""
+    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+
+
+def pack(model: Any) -> bytes:
+    """Returns the .tflite file of a ModelT, constants aligned."""
+    for buffer in model.buffers:
+        buffer.__class__ = _AlignedBuffer
+    builder = flatbuffers.Builder(sum(len(data) for data in _constants(model)) + 2**16)
+    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def put_in_order(data: bytes, options: DetectionOpOptions) -> bytes:
+    """Returns the file with stable names and order, and with all options of the op.
+
+    The input is named `image`; outputs are boxes, classes, scores, count, in this order and under
+    these names, as tensors and in the signature.
+
+    Raises:
+      GateError: the detection op is not there exactly once, or does not make the outputs.
+    """
+    model = unpack(data)
+    operator = _detection_operator(model)
+    graph = model.subgraphs[0]
+    outputs = [int(n) for n in operator.outputs]
+    if sorted(outputs) != sorted(int(n) for n in graph.outputs):
+        raise GateError(f"conversion: outputs {list(graph.outputs)} do not come from {DETECTION_OP} "
+                        f"(tensors {outputs}); nothing was written")
+    named = {INPUT_NAME: int(graph.inputs[0]), **dict(zip(DETECTION_OUTPUTS, outputs, strict=True))}
+    for name, index in named.items():
+        graph.tensors[index].name = name.encode()
+    graph.outputs = np.array(outputs, np.int32)
+    operator.customOptions = np.frombuffer(options.to_flexbuffer(), np.uint8)
+    for signature in model.signatureDefs or []:
+        signature.inputs = [_tensor_map(INPUT_NAME, named[INPUT_NAME])]
+        signature.outputs = [_tensor_map(name, named[name]) for name in DETECTION_OUTPUTS]
+    return pack(model)
+
+
+def check(data: bytes, *, quantize: str, num_weights: int) -> None:
+    """Returns if the file can be what it should be.
+
+    Args:
+      data: of a .tflite.
+      quantize: none, float16, dynamic or int8.
+      num_weights: values in all convolution kernels of the network.
+
+    Raises:
+      GateError: one of the ways a conversion "succeeds" without a usable file: the detection op or
+        the weights are gone, variables were not made constants, or an int8 file does not take
+        pixels.
+    """
+    model = unpack(data)
+    _detection_operator(model)
+    codes = {max(c.builtinCode, c.deprecatedBuiltinCode) for c in model.operatorCodes}
+    unfrozen = sorted(name for code, name in _VARIABLE_OPS.items() if code in codes)
+    if unfrozen:
+        raise GateError(f"conversion: the file reads variables ({', '.join(unfrozen)}) instead of "
+                        "constants; nothing was written")
+    constants = sum(len(buffer) for buffer in _constants(model))
+    expected = num_weights * _WEIGHT_BYTES[quantize]
+    if constants < expected:
+        raise GateError(f"conversion: {constants} bytes of constants, but the kernels alone need "
+                        f"{expected}; the network is not in the file; nothing was written")
+    if quantize == "int8":
+        _check_pixel_input(model)
+
+
+def _check_pixel_input(model: Any) -> None:
+    graph = model.subgraphs[0]
+    tensor = graph.tensors[int(graph.inputs[0])]
+    scale, zero_point = float(tensor.quantization.scale[0]), int(tensor.quantization.zeroPoint[0])
+    is_pixel = abs(scale / _PIXEL_SCALE - 1) < _SCALE_TOLERANCE and zero_point in _PIXEL_ZERO_POINTS
+    if tensor.type != schema.TensorType.UINT8 or not is_pixel:
+        raise GateError(
+            f"conversion: the int8 file's input has scale {scale:.6f}, zero point {zero_point}; "
+            f"uint8 pixels need {_PIXEL_SCALE:.6f} and 127 or 128, that is calibration images in "
+            "[-1, 1]; nothing was written")
+
+
+def _detection_operator(model: Any) -> Any:
+    code = DETECTION_OP.encode()
+    found = [o for o in model.subgraphs[0].operators
+             if model.operatorCodes[o.opcodeIndex].customCode == code]
+    if len(found) != 1 or len(model.subgraphs) != 1:
+        raise GateError(f"conversion: {len(found)} {DETECTION_OP} ops in {len(model.subgraphs)} "
+                        "subgraphs, expected 1 in 1; nothing was written")
+    return found[0]
+
+
+def _tensor_map(name: str, index: int) -> Any:
+    return schema.TensorMapT(name=name, tensorIndex=index)
+
+
+def _constants(model: Any) -> list[Any]:
+    return [buffer.data for buffer in model.buffers if buffer.data is not None]
