@@ -45,7 +45,9 @@ def sigmoid_focal(
     p = tf.sigmoid(logits)
     # 1 - p_t
     miss = targets * (1.0 - p) + (1.0 - targets) * p
-    loss = (tf.square(miss) if gamma == 2.0 else tf.pow(miss, gamma)) * cross_entropy
+    loss = cross_entropy
+    if gamma:  # tf.pow(x, 0) has no gradient at x = 0
+        loss *= tf.square(miss) if gamma == 2.0 else tf.pow(miss, gamma)
     if alpha is not None:
         loss *= targets * alpha + (1.0 - targets) * (1.0 - alpha)
     return loss * weights[..., tf.newaxis]

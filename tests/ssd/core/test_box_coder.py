@@ -1,0 +1,46 @@
+"""Encodings by hand, round trip, recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ssd.core.box_coder import decode_boxes, encode_boxes
+
+RECORDING = np.load(Path(__file__).parents[2] / "data" / "core_faster_rcnn_box_coder.npz")
+FACTORS = {"none": (1.0, 1.0, 1.0, 1.0), "10_10_5_5": (10.0, 10.0, 5.0, 5.0)}
+
+
+def test_encode_by_hand() -> None:
+    # Anchor centre (0.4, 0.4), 0.4 high, 0.2 wide; box centre (0.5, 0.3), 0.2 high, 0.4 wide.
+    anchors = tf.constant([[0.2, 0.3, 0.6, 0.5]])
+    encodings = encode_boxes(tf.constant([[0.4, 0.1, 0.6, 0.5]]), anchors)
+    expected = [10 * 0.1 / 0.4, 10 * -0.1 / 0.2, 5 * np.log(0.5), 5 * np.log(2.0)]
+    np.testing.assert_allclose(encodings[0], expected, rtol=1e-5)
+
+
+def test_decode_undoes_encode() -> None:
+    rng = np.random.default_rng(3)
+    corners = np.sort(rng.uniform(size=(2, 7, 2, 2)).astype(np.float32), axis=2)
+    boxes = corners.reshape(2, 7, 4)
+    anchors = np.sort(rng.uniform(size=(7, 2, 2)).astype(np.float32), axis=1).reshape(7, 4)
+    back = decode_boxes(encode_boxes(boxes, anchors), anchors)
+    np.testing.assert_allclose(back, boxes, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", FACTORS)
+def test_equals_the_recording(name: str) -> None:
+    anchors, factors = RECORDING["anchors"], FACTORS[name]
+    encoded = encode_boxes(RECORDING["boxes"], anchors, factors)
+    # Boxes and anchors without a side encode to numbers up to 1e9: relative.
+    np.testing.assert_allclose(encoded, RECORDING[f"encoded_{name}"], rtol=1e-5, atol=1e-5)
+    decoded = decode_boxes(RECORDING[f"code_in_{name}"], anchors, factors)
+    np.testing.assert_allclose(decoded, RECORDING[f"code_decoded_{name}"], rtol=1e-5, atol=1e-6)
+
+
+def test_a_box_without_area_is_finite() -> None:
+    encodings = encode_boxes(tf.zeros([1, 4]), tf.constant([[0.0, 0.0, 0.2, 0.1]]))
+    assert np.all(np.isfinite(encodings))
