@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ssd.errors import InputError
-from tfrecord_tools import sample_objects, sample_surfaces
+from tfrecord_tools import sample_objects, sample_scene, sample_surfaces
 from tfrecord_tools.convert import convert
 from tfrecord_tools.sample_data import CLASS_NAMES, write_sample_data
 from tfrecord_tools.sample_scene import MIN_INSIDE, make_scene
@@ -109,6 +109,26 @@ def test_boxes_are_tight_around_what_is_visible(seed: int, monkeypatch):
         # Half transparent pixels of the rim may lie one or two beyond.
         outside[max(ymin - 2, 0) : ymax + 2, max(xmin - 2, 0) : xmax + 2] = False
     assert not outside.any()
+
+
+def test_the_box_of_a_covered_object_is_that_of_its_visible_part(monkeypatch):
+    def layer(name: str, rows: slice, columns: slice) -> sample_scene._Layer:
+        outline = np.zeros((120, 200), bool)
+        outline[rows, columns] = True
+        whole = (slice(0, 120), slice(0, 200))
+        pixels = np.zeros((120, 200, 3), np.float32)
+        return sample_scene._Layer(name, whole, pixels, outline.astype(np.float32), outline, 1.0)
+
+    below = layer("label", slice(30, 60), slice(20, 90))
+    above = layer("badge", slice(10, 80), slice(70, 130))
+    monkeypatch.setattr(sample_scene, "PICTURE_SIZES", ((120, 200),))
+    monkeypatch.setattr(sample_scene, "_place", lambda rng, shape: [below, above])
+    _, objects = make_scene(np.random.default_rng(0))
+    assert [one.class_name for one in objects] == ["label", "badge"]
+    # Columns 70 to 90 of the label lie below the badge: 30 rows by 50 columns are left.
+    assert objects[0].box_pixels == (30, 20, 60, 70)
+    assert objects[0].area == 30 * 50
+    assert objects[1].box_pixels == (10, 70, 80, 130)
 
 
 def test_an_ean_13_symbol_by_hand():

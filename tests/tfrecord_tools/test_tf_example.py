@@ -78,6 +78,15 @@ def test_decode_undoes_encode(n: int):
     assert tf_example.encode(after, picture, image_format, LABEL_MAP) == record
 
 
+def test_empty_features_keep_their_kind():
+    record = tf_example.encode(annotation(0), PICTURE, "png", LABEL_MAP)
+    features = tf_example.example_class().FromString(record).features.feature
+    kinds = {key: features[key].WhichOneof("kind") for key in features}
+    assert kinds[F.object_bbox_ymin] == kinds[F.object_area] == "float_list"
+    assert kinds[F.object_class_label] == kinds[F.object_truncated] == "int64_list"
+    assert kinds[F.object_class_text] == "bytes_list"
+
+
 def test_groups_and_weights_are_written_only_where_known():
     plain = tf_example.parse_features(tf_example.encode(annotation(), PICTURE, "png", LABEL_MAP))
     assert F.object_group_of not in plain

@@ -51,6 +51,7 @@ def test_area_of_a_mask_is_kept(stated):
         ((230, 30, 150, 60), (150, 30, 200, 60), ["box-inverted", "box-outside"], "swapped"),
         ((20, 30, 200.04, 108), (20, 30, 200, 108), [], ""),
         ((-0.04, 30, 90, 108), (0, 30, 90, 108), [], ""),
+        ((-0.06, 30, 90, 108), (0, 30, 90, 108), ["box-outside"], "xmin -0.06"),
         ((199, 119, 200, 120), (199, 119, 200, 120), [], ""),
         ((200, 30, 240, 60), None, ["box-outside"], "lies wholly outside 200x120; dropped"),
         ((-9, -9, -1, -1), None, ["box-outside"], "lies wholly outside"),

@@ -38,7 +38,8 @@ def test_reads_by_name_not_by_position(tmp_path: Path):
 
 
 def test_parts_of_an_object_are_no_objects(tmp_path: Path):
-    part = f"<part><name>head</name>{BOX.replace('10', '11')}</part>"
+    inner = f"<name>head</name>{BOX.replace('10', '11')}"
+    part = f"<part>{inner}</part><parts><object>{inner}</object></parts>"
     file = parse(
         tmp_path, f"<annotation><object><name>person</name>{part}{BOX}</object></annotation>"
     )
