@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ssd.errors import EXIT_INPUT, run_command
+from ssd.errors import EXIT_INPUT, CommandParser, run_command
 
 
 def main(argv: list[str]) -> None:
@@ -15,7 +15,7 @@ def main(argv: list[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="run.sh", allow_abbrev=False)
+    parser = CommandParser(prog="run.sh", allow_abbrev=False)
     verbs = parser.add_subparsers(dest="verb", required=True)
     _add_train(verbs.add_parser("train", help="fine-tune a detector", allow_abbrev=False))
     _add_evaluate(verbs.add_parser("evaluate", help="COCO metrics on records", allow_abbrev=False))
@@ -34,19 +34,32 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--train-records", nargs="+", metavar="GLOB")
     add("--val-records", nargs="+", metavar="GLOB")
     add("--label-map", metavar="FILE")
-    add("--checkpoint", default="auto", metavar="auto|none|PATH|ZOO_NAME",
-        help="what to fine-tune from (auto: what the config names, else the zoo's, else random)")
+    add(
+        "--checkpoint",
+        default="auto",
+        metavar="auto|none|PATH|ZOO_NAME",
+        help="what to fine-tune from (auto: what the config names, else the zoo's, else random)",
+    )
     add("--output", metavar="DIR", help="the run's folder (runs/<config>-<date>)")
     add("--steps", type=_positive, metavar="N", help="the schedule is fitted to it")
     add("--batch-size", type=_positive, metavar="N", help="the learning rate is fitted to it")
     add("--set", action="append", default=[], dest="overrides", metavar="section.field=value")
     add("--eval-every", type=_positive, metavar="N", help="steps (a fifth of the run)")
     add("--checkpoint-every", type=_positive, metavar="N", help="steps (as --eval-every)")
-    add("--patience", type=_positive, metavar="N", help="stop after N evaluations without a better AP")
+    add(
+        "--patience",
+        type=_positive,
+        metavar="N",
+        help="stop after N evaluations without a better AP",
+    )
     add("--seed", type=int, default=0, metavar="N")
     add("--fresh", action="store_true", help="start over into a new folder")
-    add("--batch-norm-statistics", choices=("reestimated", "moving"), default="reestimated",
-        help="for evaluation, best/ and export (moving: as the TF Object Detection API)")
+    add(
+        "--batch-norm-statistics",
+        choices=("reestimated", "moving"),
+        default="reestimated",
+        help="for evaluation, best/ and export (moving: as the TF Object Detection API)",
+    )
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
@@ -71,8 +84,12 @@ def _add_detect(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, metavar="PATH",
-                        help="a run, a zoo folder, a checkpoint, a SavedModel or a .tflite")
+    parser.add_argument(
+        "--model",
+        required=True,
+        metavar="PATH",
+        help="a run, a zoo folder, a checkpoint, a SavedModel or a .tflite",
+    )
     parser.add_argument("--threads", type=_positive, default=2, metavar="N", help="of a .tflite")
 
 
@@ -150,8 +167,12 @@ def _doctor(arguments: dict) -> None:
 
 
 _VERBS = {
-    "train": _train, "evaluate": _evaluate, "detect": _detect,
-    "config": _config, "zoo": _zoo, "doctor": _doctor,
+    "train": _train,
+    "evaluate": _evaluate,
+    "detect": _detect,
+    "config": _config,
+    "zoo": _zoo,
+    "doctor": _doctor,
 }
 
 

@@ -28,7 +28,8 @@ class StatisticsEstimator:
 
     def __init__(self, detector: Detector) -> None:
         self._layers = [
-            layer for layer in detector.network._flatten_layers()
+            layer
+            for layer in detector.network._flatten_layers()
             if isinstance(layer, FusedBatchNormalization)
         ]
         self._forward = self._trace(detector)
@@ -54,8 +55,11 @@ class StatisticsEstimator:
             values = [value.astype(np.float64) for value in self.read()]
             sums = values if sums is None else [a + b for a, b in zip(sums, values, strict=True)]
             means = values[0::2]
-            squares = ([m * m for m in means] if squares is None
-                       else [a + m * m for a, m in zip(squares, means, strict=True)])
+            squares = (
+                [m * m for m in means]
+                if squares is None
+                else [a + m * m for a, m in zip(squares, means, strict=True)]
+            )
             count += 1
         self.assign(before)
         if sums is None or squares is None:
@@ -69,8 +73,11 @@ class StatisticsEstimator:
 
     def read(self) -> Statistics:
         """Returns moving_mean and moving_variance of every layer, in turn."""
-        return [v.numpy() for layer in self._layers
-                for v in (layer.moving_mean.value, layer.moving_variance.value)]
+        return [
+            v.numpy()
+            for layer in self._layers
+            for v in (layer.moving_mean.value, layer.moving_variance.value)
+        ]
 
     def assign(self, statistics: Statistics) -> None:
         """Sets what `read` or `estimate` returned."""
@@ -81,7 +88,7 @@ class StatisticsEstimator:
 
     @contextmanager
     def swapped_in(self, statistics: Statistics | None) -> Iterator[None]:
-        """The network has `statistics` inside the block, its own before and after; None: its own."""
+        """The network has `statistics` inside the block (None: its own), its own after it."""
         if statistics is None:
             yield
             return

@@ -73,10 +73,14 @@ def find_prefix(path: str | os.PathLike[str]) -> str:
     if os.path.isfile(stripped + ".index"):
         return stripped
     if os.path.isdir(path):
-        raise InputError(f"{path}: no checkpoint (ckpt-N.index) in this folder, nor in best/, "
-                         "checkpoints/ or checkpoint/ below it")
-    raise InputError(f"{path}: no such checkpoint; give a run, a model folder, or a prefix such as "
-                     "DIR/ckpt-0 whose .index and .data files exist")
+        raise InputError(
+            f"{path}: no checkpoint (ckpt-N.index) in this folder, nor in best/, "
+            "checkpoints/ or checkpoint/ below it"
+        )
+    raise InputError(
+        f"{path}: no such checkpoint; give a run, a model folder, or a prefix such as "
+        "DIR/ckpt-0 whose .index and .data files exist"
+    )
 
 
 def _newest(folder: str) -> str | None:
@@ -100,15 +104,20 @@ def open_checkpoint(path: str | os.PathLike[str]) -> CheckpointFile:
     try:
         reader = tf.train.load_checkpoint(prefix)
     except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        raise InputError(f"{prefix}.index: not a readable checkpoint ({_first_line(error)})") from error
+        raise InputError(
+            f"{prefix}.index: not a readable checkpoint ({_first_line(error)})"
+        ) from error
     all_shapes = reader.get_variable_to_shape_map()
     shapes = {
         key[: -len(_SUFFIX)]: tuple(shape)
-        for key, shape in all_shapes.items() if key.endswith(_SUFFIX)
+        for key, shape in all_shapes.items()
+        if key.endswith(_SUFFIX)
     }
     if not shapes:
-        raise InputError(f"{prefix}: a TF1 checkpoint ({min(all_shapes, default='no variables')}, ...)"
-                         "; the kit restores TF2 checkpoints (model/... keys)")
+        raise InputError(
+            f"{prefix}: a TF1 checkpoint ({min(all_shapes, default='no variables')}, ...)"
+            "; the kit restores TF2 checkpoints (model/... keys)"
+        )
     return CheckpointFile(prefix, shapes, reader)
 
 
@@ -145,8 +154,12 @@ def restore_training(
 
 
 def save(
-    folder: str | os.PathLike[str], detector: Detector, step: int,
-    optimizer: keras.optimizers.SGD | None = None, *, keep: int = 5,
+    folder: str | os.PathLike[str],
+    detector: Detector,
+    step: int,
+    optimizer: keras.optimizers.SGD | None = None,
+    *,
+    keep: int = 5,
 ) -> str:
     """Writes `folder`/ckpt-`step` whole or not at all; returns its prefix.
 
@@ -156,7 +169,8 @@ def save(
       keep: older checkpoints beyond this many are deleted, after the new one is in place.
     """
     root = tf.train.Checkpoint(
-        step=tf.Variable(step, dtype=tf.int64), model=_tree(detector.checkpoint_variables()))
+        step=tf.Variable(step, dtype=tf.int64), model=_tree(detector.checkpoint_variables())
+    )
     if optimizer is not None:
         root.optimizer = _OptimizerNode(step, optimizer, detector)
     root.save_counter.assign(step)
@@ -171,8 +185,10 @@ def save(
                 os.replace(f"{aside}/{file}", f"{folder}/{file}")
         os.replace(f"{aside}/{name}.index", f"{folder}/{name}.index")
     except (OSError, tf.errors.OpError) as error:
-        raise InputError(f"{folder}/{name}: cannot be written ({_first_line(error)}); earlier "
-                         "checkpoints are untouched") from error
+        raise InputError(
+            f"{folder}/{name}: cannot be written ({_first_line(error)}); earlier "
+            "checkpoints are untouched"
+        ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     _forget_old(Path(folder), name, keep)
@@ -181,9 +197,10 @@ def save(
 
 def _forget_old(folder: Path, newest: str, keep: int) -> None:
     numbered = sorted(
-        (int(path.stem[5:]) for path in folder.glob("ckpt-*.index") if path.stem[5:].isdigit()))
+        int(path.stem[5:]) for path in folder.glob("ckpt-*.index") if path.stem[5:].isdigit()
+    )
     others = [n for n in numbered if f"ckpt-{n}" != newest]
-    kept = others[max(0, len(others) - (keep - 1)):] if keep > 1 else []
+    kept = others[max(0, len(others) - (keep - 1)) :] if keep > 1 else []
     names = [f"ckpt-{n}" for n in kept] + [newest]
     lines = [f'model_checkpoint_path: "{newest}"']
     lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
@@ -196,7 +213,7 @@ def _forget_old(folder: Path, newest: str, keep: int) -> None:
 
 
 class _OptimizerNode(tf.Module):
-    """What the original's SGD leaves in a checkpoint: iter, decay, momentum and a slot per weight."""
+    """What the original's SGD stores: iter, decay, momentum, and a slot per trained variable."""
 
     def __init__(self, step: int, optimizer: keras.optimizers.SGD, detector: Detector) -> None:
         super().__init__()
@@ -205,10 +222,14 @@ class _OptimizerNode(tf.Module):
         self.momentum = tf.Variable(float(optimizer.momentum))
         # Under an untracked name: slots are reached through `get_slot` only.
         self._no_dependency_slots = None
-        object.__setattr__(self, "_slots", {
-            id(v): optimizer.momentums[n].value
-            for n, v in enumerate(trainable_variables(detector))
-        })
+        object.__setattr__(
+            self,
+            "_slots",
+            {
+                id(v): optimizer.momentums[n].value
+                for n, v in enumerate(trainable_variables(detector))
+            },
+        )
 
     def get_slot_names(self) -> list[str]:
         """Asked by the checkpoint writer."""
@@ -224,9 +245,7 @@ def trainable_variables(detector: Detector) -> list[tf.Variable]:
     return [v.value for v in detector.network.trainable_variables]
 
 
-def _momentum_slots(
-    detector: Detector, optimizer: keras.optimizers.SGD
-) -> dict[str, tf.Variable]:
+def _momentum_slots(detector: Detector, optimizer: keras.optimizers.SGD) -> dict[str, tf.Variable]:
     paths = {id(v): key for key, v in detector.checkpoint_variables().items()}
     return {
         f"model/{paths[id(variable)]}{_SLOT}": optimizer.momentums[n].value
@@ -255,7 +274,7 @@ def _require(file: CheckpointFile, shapes: dict[str, tuple[int, ...]]) -> None:
         found = file.shapes.get(key, "missing")
         raise InputError(
             f"{file.prefix}: {key} is {found}, the model expects {shapes[key]} ({len(wrong)} of "
-            f"{len(shapes)} variables differ): checkpoint and pipeline.config do not belong together"
+            f"{len(shapes)} variables differ): checkpoint and pipeline.config do not fit"
         )
 
 

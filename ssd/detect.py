@@ -47,16 +47,27 @@ def detect(
         strict=True,
     )
     found = [
-        {"class": _class_name(predictor.label_map, class_id), "class_id": class_id,
-         "score": score, "box": box}
-        for class_id, score, box in rows if score >= score_threshold
+        {
+            "class": _class_name(predictor.label_map, class_id),
+            "class_id": class_id,
+            "score": score,
+            "box": box,
+        }
+        for class_id, score, box in rows
+        if score >= score_threshold
     ]
     return sorted(found, key=lambda detection: -detection["score"])
 
 
 def run(
-    model: str, inputs: Sequence[str], *, output: str, score_threshold: float, as_json: bool,
-    label_map: LabelMap | None, threads: int,
+    model: str,
+    inputs: Sequence[str],
+    *,
+    output: str,
+    score_threshold: float,
+    as_json: bool,
+    label_map: LabelMap | None,
+    threads: int,
 ) -> None:
     """The `detect` verb; arguments are its flags. Draws, or prints one JSON object."""
     pictures = list(_pictures(inputs))
@@ -67,8 +78,14 @@ def run(
     for path, name in zip(pictures, names, strict=True):
         image = read_image(path)
         detections = detect(predictor, image, score_threshold)
-        results.append({"file": str(path), "height": image.shape[0], "width": image.shape[1],
-                        "detections": detections})
+        results.append(
+            {
+                "file": str(path),
+                "height": image.shape[0],
+                "width": image.shape[1],
+                "detections": detections,
+            }
+        )
         if not as_json:
             drawn = folder / name
             _save(draw(image, detections), drawn)
@@ -109,7 +126,9 @@ def _pictures(inputs: Sequence[str]) -> Iterator[Path]:
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES)
             if not inside:
-                raise InputError(f"{path}: no pictures in this folder ({', '.join(sorted(_SUFFIXES))})")
+                raise InputError(
+                    f"{path}: no pictures in this folder ({', '.join(sorted(_SUFFIXES))})"
+                )
             yield from inside
         elif path.is_file():
             yield path

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+import io
 import signal
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 EXIT_DONE = 0
 EXIT_INPUT = 2
@@ -26,12 +29,23 @@ class GateError(Exception):
     """
 
 
+class CommandParser(argparse.ArgumentParser):
+    """argparse whose complaints are InputErrors: one line instead of usage and a line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help")
+
+
 def run_command(main: Callable[[], object], prog: str) -> int:
     """Returns the exit code of `main()`; prints InputError and GateError as one line on stderr.
 
     A `KeyboardInterrupt` becomes 130 (its argument, if any, is printed: how to go on).
     Every other exception is a bug and keeps its traceback.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # File and class names may hold what the terminal cannot show.
+            stream.reconfigure(errors="backslashreplace")
     # SIGTERM unwinds like Ctrl-C, so that temporary files are removed on the way out.
     signal.signal(signal.SIGTERM, _raise_interrupt)
     try:

@@ -47,12 +47,21 @@ def evaluate(
     _require_same_classes(predictor, label_map)
     index = record_index.index_records(records)
     dataset = input_pipeline.eval_dataset(
-        record_index=index, label_map=label_map, num_classes=label_map.num_classes,
-        image_size=predictor.image_size, batch_size=predictor.batch_size,
+        record_index=index,
+        label_map=label_map,
+        num_classes=label_map.num_classes,
+        image_size=predictor.image_size,
+        batch_size=predictor.batch_size,
     )
     metrics = CocoMetrics(label_map)
-    with tqdm(total=len(index), unit="image", desc="evaluate", leave=False,
-              disable=None if progress else True, mininterval=_MIN_SECONDS_BETWEEN_UPDATES) as bar:
+    with tqdm(
+        total=len(index),
+        unit="image",
+        desc="evaluate",
+        leave=False,
+        disable=None if progress else True,
+        mininterval=_MIN_SECONDS_BETWEEN_UPDATES,
+    ) as bar:
         for batch in input_pipeline.explained(dataset):
             arrays = {name: np.asarray(value) for name, value in batch.items()}
             detections = predictor(arrays[InputFields.image])
@@ -84,16 +93,31 @@ def _add(
 def _require_same_classes(predictor: Predictor, label_map: LabelMap) -> None:
     own = predictor.label_map
     if own is not None and own.names != label_map.names:
-        n = next((n for n, (a, b) in enumerate(zip(own.names, label_map.names)) if a != b), None)
-        where = (f"{len(own.names)} classes against {len(label_map.names)}" if n is None else
-                 f"id {n + 1} is {own.names[n]!r} against {label_map.names[n]!r}")
-        raise InputError(f"label map: the model's and the data's differ: {where}; evaluate on records "
-                         "of the same classes, or give --label-map with the model's order")
+        n = next(
+            (n for n, (a, b) in enumerate(zip(own.names, label_map.names, strict=False)) if a != b),
+            None,
+        )
+        where = (
+            f"{len(own.names)} classes against {len(label_map.names)}"
+            if n is None
+            else f"id {n + 1} is {own.names[n]!r} against {label_map.names[n]!r}"
+        )
+        raise InputError(
+            f"label map: the model's and the data's differ: {where}; evaluate on records "
+            "of the same classes, or give --label-map with the model's order"
+        )
 
 
 def run(
-    model: str, *, data: str | None, split: str, records: Sequence[str], label_map: str | None,
-    output: str | None, as_json: bool, threads: int,
+    model: str,
+    *,
+    data: str | None,
+    split: str,
+    records: Sequence[str],
+    label_map: str | None,
+    output: str | None,
+    as_json: bool,
+    threads: int,
 ) -> None:
     """The `evaluate` verb; arguments are its flags. Prints the table or one JSON object."""
     records, labels = _data(model, data, split, records, label_map)

@@ -44,8 +44,10 @@ class RestoreReport:
     def summary(self) -> str:
         """Returns one line for the screen."""
         total = len(self.restored) + len(self.kept_at_init)
-        line = (f"restored {len(self.restored)} of {total} tensors from {self.checkpoint} "
-                f"(type {self.checkpoint_type})")
+        line = (
+            f"restored {len(self.restored)} of {total} tensors from {self.checkpoint} "
+            f"(type {self.checkpoint_type})"
+        )
         if self.kept_at_init:
             reasons = sorted(set(self.kept_at_init.values()))
             line += f"; {len(self.kept_at_init)} new: {'; '.join(reasons)}"
@@ -74,8 +76,10 @@ def restore_fine_tune(
         has been assigned then.
     """
     if checkpoint_type not in CHECKPOINT_TYPES:
-        raise InputError(f"fine_tune_checkpoint_type: {checkpoint_type!r}; one of "
-                         f"{', '.join(CHECKPOINT_TYPES)} was expected")
+        raise InputError(
+            f"fine_tune_checkpoint_type: {checkpoint_type!r}; one of "
+            f"{', '.join(CHECKPOINT_TYPES)} was expected"
+        )
     file = open_checkpoint(path)
     report = RestoreReport(file.prefix, *_served_type(file, checkpoint_type))
     variables = {f"model/{key}": v for key, v in detector.checkpoint_variables().items()}
@@ -95,7 +99,8 @@ def restore_fine_tune(
     report.restored = sorted(assignments)
     used = set(assignments.values())
     report.not_used = {
-        key: _why_not_used(key, variables) for key in sorted(file.shapes) if key not in used}
+        key: _why_not_used(key, variables) for key in sorted(file.shapes) if key not in used
+    }
     return report
 
 
@@ -103,15 +108,21 @@ def _served_type(file: CheckpointFile, wanted: str) -> tuple[str, str]:
     is_detector = any(key.startswith(_EXTRACTOR) for key in file.shapes)
     is_classifier = any(key.startswith(_CLASSIFIER_BACKBONE) for key in file.shapes)
     if not is_detector and not is_classifier:
-        raise InputError(f"{file.prefix}: holds neither a detector (model/_feature_extractor/...) "
-                         "nor a classifier backbone (feature_extractor/...); "
-                         f"first key: {min(file.shapes)}")
+        raise InputError(
+            f"{file.prefix}: holds neither a detector (model/_feature_extractor/...) "
+            "nor a classifier backbone (feature_extractor/...); "
+            f"first key: {min(file.shapes)}"
+        )
     if wanted == "classification" and not is_classifier:
-        return "detection", ('fine_tune_checkpoint_type is "classification", but the file holds a '
-                             'detector: restored as "detection"')
+        return "detection", (
+            'fine_tune_checkpoint_type is "classification", but the file holds a '
+            'detector: restored as "detection"'
+        )
     if wanted != "classification" and not is_detector:
-        return "classification", (f'fine_tune_checkpoint_type is "{wanted}", but the file holds a '
-                                  'classifier backbone: restored as "classification"')
+        return "classification", (
+            f'fine_tune_checkpoint_type is "{wanted}", but the file holds a '
+            'classifier backbone: restored as "classification"'
+        )
     return wanted, ""
 
 
@@ -123,18 +134,16 @@ def _source(file: CheckpointFile, key: str, checkpoint_type: str) -> str | None:
         return key if key.startswith(_EXTRACTOR) else None
     if not key.startswith(_BACKBONE):
         return None
-    return _CLASSIFIER_BACKBONE + key[len(_BACKBONE):]
+    return _CLASSIFIER_BACKBONE + key[len(_BACKBONE) :]
 
 
-def _misfit(
-    file: CheckpointFile, source: str, key: str, variable: tf.Variable
-) -> InputError:
+def _misfit(file: CheckpointFile, source: str, key: str, variable: tf.Variable) -> InputError:
     found = file.shapes.get(source)
     came = f"is {found} in the file" if found else "is not in the file"
     return InputError(
-        f"{file.prefix}: {source} {came}, the model expects {tuple(variable.shape)}: the checkpoint "
-        "belongs to another model; check feature_extractor.type, depth_multiplier and fpn in "
-        "pipeline.config"
+        f"{file.prefix}: {source} {came}, the model expects {tuple(variable.shape)}: the "
+        "checkpoint belongs to another model; check feature_extractor.type, depth_multiplier and "
+        "fpn in pipeline.config"
     )
 
 

@@ -29,8 +29,13 @@ def constant(learning_rate: float) -> RateFunction:
 
 
 def exponential_decay(
-    initial_learning_rate: float, decay_steps: int, decay_factor: float, staircase: bool,
-    burnin_learning_rate: float = 0.0, burnin_steps: int = 0, min_learning_rate: float = 0.0,
+    initial_learning_rate: float,
+    decay_steps: int,
+    decay_factor: float,
+    staircase: bool,
+    burnin_learning_rate: float = 0.0,
+    burnin_steps: int = 0,
+    min_learning_rate: float = 0.0,
 ) -> RateFunction:
     """Returns initial * factor^((step - burnin_steps) / decay_steps), never under the minimum.
 
@@ -69,7 +74,10 @@ def manual_step(
 
 
 def cosine_decay(
-    learning_rate_base: float, total_steps: int, warmup_learning_rate: float, warmup_steps: int,
+    learning_rate_base: float,
+    total_steps: int,
+    warmup_learning_rate: float,
+    warmup_steps: int,
     hold_base_rate_steps: int = 0,
 ) -> RateFunction:
     """Returns linear warm-up, the base rate for a while, then half a cosine down to 0.

@@ -33,27 +33,40 @@ def rate_function(message: Any) -> learning_rate.RateFunction:
     """
     kind = message.WhichOneof("learning_rate")
     if kind is None:
-        raise InputError(f"{_SECTION}: no schedule given; expected constant_learning_rate, "
-                         "exponential_decay_learning_rate, manual_step_learning_rate or "
-                         "cosine_decay_learning_rate")
+        raise InputError(
+            f"{_SECTION}: no schedule given; expected constant_learning_rate, "
+            "exponential_decay_learning_rate, manual_step_learning_rate or "
+            "cosine_decay_learning_rate"
+        )
     values = getattr(message, kind)
     if kind == "constant_learning_rate":
         return learning_rate.constant(values.learning_rate)
     if kind == "exponential_decay_learning_rate":
         return learning_rate.exponential_decay(
-            values.initial_learning_rate, values.decay_steps, values.decay_factor,
-            values.staircase, values.burnin_learning_rate, values.burnin_steps,
-            values.min_learning_rate)
+            values.initial_learning_rate,
+            values.decay_steps,
+            values.decay_factor,
+            values.staircase,
+            values.burnin_learning_rate,
+            values.burnin_steps,
+            values.min_learning_rate,
+        )
     if kind == "manual_step_learning_rate":
         return learning_rate.manual_step(
-            values.initial_learning_rate, _increasing(values.schedule), values.warmup)
+            values.initial_learning_rate, _increasing(values.schedule), values.warmup
+        )
     if values.warmup_steps + values.hold_base_rate_steps >= values.total_steps:
         raise InputError(
             f"{_SECTION}.{kind}: warmup_steps {values.warmup_steps} + hold_base_rate_steps "
-            f"{values.hold_base_rate_steps} leave nothing of total_steps {values.total_steps}")
+            f"{values.hold_base_rate_steps} leave nothing of total_steps {values.total_steps}"
+        )
     return learning_rate.cosine_decay(
-        values.learning_rate_base, values.total_steps, values.warmup_learning_rate,
-        values.warmup_steps, values.hold_base_rate_steps)
+        values.learning_rate_base,
+        values.total_steps,
+        values.warmup_learning_rate,
+        values.warmup_steps,
+        values.hold_base_rate_steps,
+    )
 
 
 def fit_schedule(train_config: Any, *, num_steps: int | None, batch_size: int | None) -> str:
@@ -73,7 +86,8 @@ def fit_schedule(train_config: Any, *, num_steps: int | None, batch_size: int | 
     if step_factor == rate_factor == 1.0:
         return ""
     changes = _scale_fields(
-        train_config.optimizer.momentum_optimizer.learning_rate, step_factor, rate_factor)
+        train_config.optimizer.momentum_optimizer.learning_rate, step_factor, rate_factor
+    )
     return "learning rate fitted to this run: " + ", ".join(changes)
 
 
@@ -101,6 +115,8 @@ def _increasing(schedule: Any) -> list[tuple[int, float]]:
     points = [(int(entry.step), float(entry.learning_rate)) for entry in schedule]
     steps = [step for step, _ in points]
     if steps != sorted(set(steps)) or (steps and steps[0] < 1):
-        raise InputError(f"{_SECTION}.manual_step_learning_rate: schedule steps {steps}; they "
-                         "must be positive and increasing")
+        raise InputError(
+            f"{_SECTION}.manual_step_learning_rate: schedule steps {steps}; they "
+            "must be positive and increasing"
+        )
     return points

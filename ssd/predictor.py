@@ -15,8 +15,10 @@ from ssd.run_folder import config_beside, label_map_beside
 from ssd.standard_fields import LABEL_ID_OFFSET, DetectionFields
 
 _RETURNED = (
-    DetectionFields.detection_boxes, DetectionFields.detection_scores,
-    DetectionFields.detection_classes, DetectionFields.num_detections,
+    DetectionFields.detection_boxes,
+    DetectionFields.detection_scores,
+    DetectionFields.detection_classes,
+    DetectionFields.num_detections,
 )
 
 
@@ -55,8 +57,8 @@ class CheckpointPredictor:
         self.name = name
         self.image_size = detector.image_size
         self._detect = tf.function(
-            self._run,
-            input_signature=[tf.TensorSpec([None, *detector.image_size, 3], tf.float32)])
+            self._run, input_signature=[tf.TensorSpec([None, *detector.image_size, 3], tf.float32)]
+        )
 
     def _run(self, images: Any) -> dict[str, Any]:
         predictions = self.detector.predict(self.detector.preprocess(images), training=False)
@@ -79,15 +81,19 @@ class SavedModelPredictor:
         self.name = str(path)
         self._model = tf.saved_model.load(str(path))
         if "serving_default" not in self._model.signatures:
-            raise InputError(f"{path}: no serving_default signature; a detection SavedModel "
-                             "(uint8 [1, h, w, 3] in) was expected")
+            raise InputError(
+                f"{path}: no serving_default signature; a detection SavedModel "
+                "(uint8 [1, h, w, 3] in) was expected"
+            )
         self._function = self._model.signatures["serving_default"]
         _, inputs = self._function.structured_input_signature
-        (self._input_name, spec), = inputs.items()
+        ((self._input_name, spec),) = inputs.items()
         missing = [name for name in _RETURNED if name not in self._function.structured_outputs]
         if spec.dtype != tf.uint8 or missing:
-            raise InputError(f"{path}: takes {spec.dtype.name} and lacks outputs {missing}; a "
-                             "detection SavedModel with image_tensor input was expected")
+            raise InputError(
+                f"{path}: takes {spec.dtype.name} and lacks outputs {missing}; a "
+                "detection SavedModel with image_tensor input was expected"
+            )
         asset = path / "assets" / "label_map.pbtxt"
         beside = label_map_beside(path)
         source = asset if asset.is_file() else beside
@@ -138,8 +144,10 @@ def load_checkpoint_predictor(path: str | os.PathLike[str]) -> CheckpointPredict
       InputError: no pipeline.config or checkpoint there, or they do not belong together.
     """
     if not Path(path).exists() and not os.path.isfile(f"{path}.index"):
-        raise InputError(f"{path}: no such file or folder; a run, a model folder, a SavedModel or a "
-                         ".tflite was expected")
+        raise InputError(
+            f"{path}: no such file or folder; a run, a model folder, a SavedModel or a "
+            ".tflite was expected"
+        )
     config_path = config_beside(path)
     # Late: `--help` answers without TensorFlow.
     from ssd import checkpoint

@@ -58,14 +58,18 @@ def newest_run(runs: Path = RUNS) -> RunFolder:
       InputError: there is none with a checkpoint.
     """
     candidates = [
-        path for path in runs.glob("*")
+        path
+        for path in runs.glob("*")
         if (path / "pipeline.config").is_file() and any(path.glob("*/ckpt-*.index"))
     ]
     if not candidates:
-        raise InputError(f"{runs}/: no run with a checkpoint yet; `./run.sh train` makes one, or "
-                         "give --run DIR")
-    newest = max(candidates, key=lambda path: max(
-        index.stat().st_mtime for index in path.glob("*/ckpt-*.index")))
+        raise InputError(
+            f"{runs}/: no run with a checkpoint yet; `./run.sh train` makes one, or give --run DIR"
+        )
+    newest = max(
+        candidates,
+        key=lambda path: max(index.stat().st_mtime for index in path.glob("*/ckpt-*.index")),
+    )
     return RunFolder(newest)
 
 
@@ -80,8 +84,10 @@ def config_beside(path: str | os.PathLike[str]) -> Path:
     for folder in folders:
         if (folder / "pipeline.config").is_file():
             return folder / "pipeline.config"
-    raise InputError(f"{path}: no pipeline.config in this folder or above it; a run, a zoo folder "
-                     "or a checkpoint inside one was expected")
+    raise InputError(
+        f"{path}: no pipeline.config in this folder or above it; a run, a zoo folder "
+        "or a checkpoint inside one was expected"
+    )
 
 
 def label_map_beside(config_path: Path) -> Path | None:

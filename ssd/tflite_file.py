@@ -58,13 +58,16 @@ def read(path: str | os.PathLike[str]) -> TfliteFile:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; a .tflite file was expected") from error
     if data[4:8] != FILE_IDENTIFIER:
-        raise InputError(f"{path}: no .tflite file: bytes 4 to 7 are {data[4:8]!r}, expected "
-                         f"{FILE_IDENTIFIER!r}; export or copy it again")
+        raise InputError(
+            f"{path}: no .tflite file: bytes 4 to 7 are {data[4:8]!r}, expected "
+            f"{FILE_IDENTIFIER!r}; export or copy it again"
+        )
     try:
         return parse(data)
     except _DAMAGED as error:
-        raise InputError(f"{path}: the .tflite file is damaged ({error}); export or copy it again"
-                         ) from error
+        raise InputError(
+            f"{path}: the .tflite file is damaged ({error}); export or copy it again"
+        ) from error
 
 
 def parse(data: bytes) -> TfliteFile:
@@ -74,7 +77,9 @@ def parse(data: bytes) -> TfliteFile:
     metadata = metadata_of(model)
     described = describe_tensors(metadata) if metadata else ((), ())
     files = [tensor.label_file for tensor in described[1] if tensor.label_file]
-    return TfliteFile(outputs, options, *described, _appended_lines(data, files[0]) if files else None)
+    return TfliteFile(
+        outputs, options, *described, _appended_lines(data, files[0]) if files else None
+    )
 
 
 def metadata_of(model: Any) -> bytes | None:
@@ -89,8 +94,11 @@ def metadata_of(model: Any) -> bytes | None:
 def _detection_op(model: Any) -> tuple[dict[str, int], dict[str, Any]]:
     graph = model.Subgraphs(0)
     operators = [graph.Operators(n) for n in range(graph.OperatorsLength())]
-    found = [o for o in operators
-             if model.OperatorCodes(o.OpcodeIndex()).CustomCode() == DETECTION_OP.encode()]
+    found = [
+        o
+        for o in operators
+        if model.OperatorCodes(o.OpcodeIndex()).CustomCode() == DETECTION_OP.encode()
+    ]
     if len(found) != 1 or found[0].OutputsLength() != len(DETECTION_OUTPUTS):
         return {}, {}
     indices = found[0].OutputsAsNumpy().tolist()

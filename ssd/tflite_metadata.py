@@ -29,8 +29,16 @@ _FIRST_SLOT = 4  # a table's list of fields begins with two uint16 sizes
 class Slots:
     """Field numbers of each table; a union takes two, its type and its value."""
 
-    model = {"name": 0, "description": 1, "version": 2, "subgraphs": 3, "author": 4, "license": 5,
-             "files": 6, "min_parser_version": 7}
+    model = {
+        "name": 0,
+        "description": 1,
+        "version": 2,
+        "subgraphs": 3,
+        "author": 4,
+        "license": 5,
+        "files": 6,
+        "min_parser_version": 7,
+    }
     subgraph = {"name": 0, "description": 1, "inputs": 2, "outputs": 3, "output_groups": 8}
     tensor = {"name": 0, "description": 1, "content": 3, "process_units": 4, "stats": 5, "files": 6}
     content = {"properties_type": 0, "properties": 1, "range": 2}
@@ -70,7 +78,8 @@ def describe_tensors(
         return (), ()
     inputs, outputs = (
         tuple(_description(tensor) for tensor in subgraphs[0].tables(Slots.subgraph[side]))
-        for side in ("inputs", "outputs"))
+        for side in ("inputs", "outputs")
+    )
     return inputs, outputs
 
 
@@ -83,11 +92,13 @@ def _description(tensor: Table) -> TensorDescription:
             mean = next(iter(options.floats(Slots.normalization["mean"])), None)
             std = next(iter(options.floats(Slots.normalization["std"])), None)
     labels = [
-        file.text(Slots.file["name"]) for file in tensor.tables(Slots.tensor["files"])
+        file.text(Slots.file["name"])
+        for file in tensor.tables(Slots.tensor["files"])
         if file.int8(Slots.file["type"]) == TENSOR_VALUE_LABELS
     ]
     return TensorDescription(
-        tensor.text(Slots.tensor["name"]), mean, std, labels[0] if labels else "")
+        tensor.text(Slots.tensor["name"]), mean, std, labels[0] if labels else ""
+    )
 
 
 class Table:
@@ -124,13 +135,17 @@ class Table:
 
     def tables(self, slot: int) -> list[Table]:
         """The tables of the vector there."""
-        return [Table(self._data, self._table.Indirect(at))
-                for at in self._elements(slot, number_types.UOffsetTFlags.bytewidth)]
+        return [
+            Table(self._data, self._table.Indirect(at))
+            for at in self._elements(slot, number_types.UOffsetTFlags.bytewidth)
+        ]
 
     def texts(self, slot: int) -> list[str]:
         """The strings of the vector there."""
-        return [self._table.String(at).decode("utf-8")
-                for at in self._elements(slot, number_types.UOffsetTFlags.bytewidth)]
+        return [
+            self._table.String(at).decode("utf-8")
+            for at in self._elements(slot, number_types.UOffsetTFlags.bytewidth)
+        ]
 
     def floats(self, slot: int) -> list[float]:
         """The float32 vector there."""

@@ -27,15 +27,30 @@ _GAP_LINES = {"", "???", "n/a"}
 
 # Names of outputs: in signatures of this kit, in metadata, in graphs of the TF Object Detection API.
 _ROLE_OF_NAME = {
-    BOXES: BOXES, CLASSES: CLASSES, SCORES: SCORES, COUNT: COUNT,
-    "location": BOXES, "category": CLASSES, "score": SCORES, "number of detections": COUNT,
-    "detection_boxes": BOXES, "detection_classes": CLASSES, "detection_scores": SCORES,
+    BOXES: BOXES,
+    CLASSES: CLASSES,
+    SCORES: SCORES,
+    COUNT: COUNT,
+    "location": BOXES,
+    "category": CLASSES,
+    "score": SCORES,
+    "number of detections": COUNT,
+    "detection_boxes": BOXES,
+    "detection_classes": CLASSES,
+    "detection_scores": SCORES,
     "num_detections": COUNT,
-    "output_3": BOXES, "output_2": CLASSES, "output_1": SCORES, "output_0": COUNT,
-    "StatefulPartitionedCall:3": BOXES, "StatefulPartitionedCall:2": CLASSES,
-    "StatefulPartitionedCall:1": SCORES, "StatefulPartitionedCall:0": COUNT,
-    "TFLite_Detection_PostProcess": BOXES, "TFLite_Detection_PostProcess:1": CLASSES,
-    "TFLite_Detection_PostProcess:2": SCORES, "TFLite_Detection_PostProcess:3": COUNT,
+    "output_3": BOXES,
+    "output_2": CLASSES,
+    "output_1": SCORES,
+    "output_0": COUNT,
+    "StatefulPartitionedCall:3": BOXES,
+    "StatefulPartitionedCall:2": CLASSES,
+    "StatefulPartitionedCall:1": SCORES,
+    "StatefulPartitionedCall:0": COUNT,
+    "TFLite_Detection_PostProcess": BOXES,
+    "TFLite_Detection_PostProcess:1": CLASSES,
+    "TFLite_Detection_PostProcess:2": SCORES,
+    "TFLite_Detection_PostProcess:3": COUNT,
 }
 
 
@@ -77,12 +92,17 @@ class TflitePredictor:
         self.label_map = _label_map(Path(path), file)
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns detections of float32 [B, H, W, 3], 0..255, one image after the other."""
+        """Returns detections of float32 [B, H, W, 3], 0..255, one image after the other.
+
+        Boxes are clipped to the image, as the original's own post-processing does and whoever draws
+        them has to; the op inside the file does not.
+        """
         rows = [self._detect(image) for image in images]
         boxes, classes, scores, count = (
-            np.stack([row[role] for row in rows]) for role in DETECTION_OUTPUTS)
+            np.stack([row[role] for row in rows]) for role in DETECTION_OUTPUTS
+        )
         return {
-            DetectionFields.detection_boxes: boxes,
+            DetectionFields.detection_boxes: np.clip(boxes, 0.0, 1.0),
             DetectionFields.detection_classes: classes.astype(np.int64) + LABEL_ID_OFFSET,
             DetectionFields.detection_scores: scores,
             DetectionFields.num_detections: count.astype(np.int64).reshape(len(rows)),
@@ -91,8 +111,10 @@ class TflitePredictor:
     def _detect(self, image: np.ndarray) -> dict[str, np.ndarray]:
         self._interpreter.set_tensor(self._input["index"], self._to_input(image)[np.newaxis])
         self._interpreter.invoke()
-        return {role: _real_values(detail, self._interpreter.get_tensor(detail["index"]))[0]
-                for role, detail in self._outputs.items()}
+        return {
+            role: _real_values(detail, self._interpreter.get_tensor(detail["index"]))[0]
+            for role, detail in self._outputs.items()
+        }
 
     def _only_input(self) -> dict[str, Any]:
         details = self._interpreter.get_input_details()
@@ -100,8 +122,10 @@ class TflitePredictor:
         kinds = (np.float32, np.uint8, np.int8)
         is_image = len(shape) == 4 and shape[0] == 1 and shape[3] == 3 and min(shape[1:3]) > 1
         if not is_image or details[0]["dtype"] not in kinds:
-            raise InputError(f"{self.name}: takes {_listed(details)}; one float32, uint8 or int8 image "
-                             "[1, H, W, 3] was expected")
+            raise InputError(
+                f"{self.name}: takes {_listed(details)}; one float32, uint8 or int8 image "
+                "[1, H, W, 3] was expected"
+            )
         return details[0]
 
     def _detection_outputs(self, file: TfliteFile) -> dict[str, dict[str, Any]]:
@@ -111,14 +135,17 @@ class TflitePredictor:
             return {role: details[found[role]] for role in DETECTION_OUTPUTS}
         raise InputError(
             f"{self.name}: gives {_listed(details.values())}; the four outputs of "
-            f"{tflite_file.DETECTION_OP} (boxes [1, D, 4], classes, scores, count) were expected")
+            f"{tflite_file.DETECTION_OP} (boxes [1, D, 4], classes, scores, count) were expected"
+        )
 
     def _by_name(self, file: TfliteFile) -> dict[str, int]:
         """Role -> tensor index by the first kind of names that tells all four apart."""
         details = self._interpreter.get_output_details()
         indices = [d["index"] for d in details]
-        signatures = [self._interpreter.get_signature_runner(key).get_output_details()
-                      for key in self._interpreter.get_signature_list()]
+        signatures = [
+            self._interpreter.get_signature_runner(key).get_output_details()
+            for key in self._interpreter.get_signature_list()
+        ]
         kinds = [{name: d["index"] for name, d in signature.items()} for signature in signatures]
         if len(file.outputs) == len(details):
             kinds.append({d.name: n for d, n in zip(file.outputs, indices, strict=True)})
@@ -139,7 +166,8 @@ class TflitePredictor:
             return {}
         noise = np.random.default_rng(0).uniform(0, 255, self._input["shape"][1:])
         self._interpreter.set_tensor(
-            self._input["index"], self._to_input(noise.astype(np.float32))[np.newaxis])
+            self._input["index"], self._to_input(noise.astype(np.float32))[np.newaxis]
+        )
         self._interpreter.invoke()
         values = [self._interpreter.get_tensor(n) for n in pair]
         is_whole = [bool(np.all(v == np.rint(v))) for v in values]
@@ -151,8 +179,11 @@ class TflitePredictor:
     def _shapes_fit(self, roles: dict[str, int]) -> bool:
         shapes = {d["index"]: d["shape"].tolist() for d in self._interpreter.get_output_details()}
         found = {role: shapes.get(n, []) for role, n in roles.items()}
-        return (found[BOXES][2:] == [4] and found[COUNT] == [1]
-                and found[CLASSES] == found[SCORES] == found[BOXES][:2])
+        return (
+            found[BOXES][2:] == [4]
+            and found[COUNT] == [1]
+            and found[CLASSES] == found[SCORES] == found[BOXES][:2]
+        )
 
 
 def input_values(detail: dict[str, Any], file: TfliteFile) -> Callable[[np.ndarray], np.ndarray]:
@@ -172,7 +203,8 @@ def input_values(detail: dict[str, Any], file: TfliteFile) -> Callable[[np.ndarr
     scale, zero_point = detail["quantization"]
     is_pixel = scale == 0 or (
         abs(scale * std - 1) < _SCALE_TOLERANCE
-        and abs(zero_point - limits.min - mean) < _ZERO_POINT_TOLERANCE)
+        and abs(zero_point - limits.min - mean) < _ZERO_POINT_TOLERANCE
+    )
 
     def quantized(image: np.ndarray) -> np.ndarray:
         real = image + limits.min if is_pixel else (image - mean) / std / scale + zero_point
@@ -194,11 +226,16 @@ def label_map_of_lines(lines: Sequence[str], num_classes: int | None = None) -> 
     while names and not names[-1]:
         names.pop()
     has_background = bool(names) and (
-        len(names) == num_classes + 1 if num_classes else names[0].lower() in _BACKGROUND_LINES)
+        len(names) == num_classes + 1 if num_classes else names[0].lower() in _BACKGROUND_LINES
+    )
     names = names[1:] if has_background else names
-    return LabelMap(tuple(
-        LabelMapItem(class_id, name) for class_id, name in enumerate(names, LABEL_ID_OFFSET)
-        if name.lower() not in _GAP_LINES))
+    return LabelMap(
+        tuple(
+            LabelMapItem(class_id, name)
+            for class_id, name in enumerate(names, LABEL_ID_OFFSET)
+            if name.lower() not in _GAP_LINES
+        )
+    )
 
 
 def _label_map(path: Path, file: TfliteFile) -> LabelMap | None:

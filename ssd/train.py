@@ -43,7 +43,8 @@ def run(options: TrainOptions) -> None:
     except KeyboardInterrupt:
         prefix = session.save_checkpoint()
         raise KeyboardInterrupt(
-            f"stopped at step {session.step}, saved {prefix}; the same command goes on") from None
+            f"stopped at step {session.step}, saved {prefix}; the same command goes on"
+        ) from None
 
 
 class TrainingSession:
@@ -60,17 +61,23 @@ class TrainingSession:
         self.num_steps: int = train_config.num_steps
         self.batch_size: int = train_config.batch_size
         self.index = record_index.index_records(
-            plan.config.train_input_reader.tf_record_input_reader.input_path)
-        for line in (*plan.notes, f"run: {self.run.path}",
-                     f"data: {len(self.index)} training images, {plan.label_map.num_classes} classes"):
+            plan.config.train_input_reader.tf_record_input_reader.input_path
+        )
+        for line in (
+            *plan.notes,
+            f"run: {self.run.path}",
+            f"data: {len(self.index)} training images, {plan.label_map.num_classes} classes",
+        ):
             print(line, flush=True)
         self.detector = build_detector(plan.config.model, seed=options.seed)
         self.optimizer = build_optimizer(train_config.optimizer)
         self.optimizer.build(self.detector.network.trainable_variables)
         self.train_step = make_train_step(
-            self.detector, self.optimizer,
+            self.detector,
+            self.optimizer,
             gradient_clipping_by_norm=train_config.gradient_clipping_by_norm,
-            add_regularization_loss=train_config.add_regularization_loss)
+            add_regularization_loss=train_config.add_regularization_loss,
+        )
         self.statistics = StatisticsEstimator(self.detector)
         self.predictor = CheckpointPredictor(self.detector, plan.label_map)
         self.step = self._start()
@@ -82,7 +89,9 @@ class TrainingSession:
         save_every = self.options.checkpoint_every or eval_every
         best, since_best = self._best_ap(), 0
         if self.step == self.num_steps:  # stopped between the last step and its evaluation
-            best = max((ap for ap in (best, self.evaluate_now(best)) if ap is not None), default=None)
+            best = max(
+                (ap for ap in (best, self.evaluate_now(best)) if ap is not None), default=None
+            )
         progress = _Progress(self.step, self.num_steps, self.batch_size)
         for batch in itertools.islice(self._batches(), self.num_steps - self.step):
             losses = {name: float(value) for name, value in self.train_step(batch).items()}
@@ -128,8 +137,7 @@ class TrainingSession:
     def _start(self) -> int:
         """Restores or begins the run; returns the step it stands at."""
         if self.plan.resumes and any(self.run.checkpoints.glob("ckpt-*.index")):
-            step = checkpoint.restore_training(
-                self.detector, self.optimizer, self.run.checkpoints)
+            step = checkpoint.restore_training(self.detector, self.optimizer, self.run.checkpoints)
             print(f"resuming at step {step} of {self.num_steps}", flush=True)
             return step
         report = None
@@ -147,8 +155,12 @@ class TrainingSession:
 
     def _batches(self) -> Iterator[dict[str, tf.Tensor]]:
         dataset = input_pipeline.train_dataset_from_config(
-            self.plan.config, record_index=self.index, label_map=self.plan.label_map,
-            seed=self.options.seed, start_example=self.step * self.batch_size)
+            self.plan.config,
+            record_index=self.index,
+            label_map=self.plan.label_map,
+            seed=self.options.seed,
+            start_example=self.step * self.batch_size,
+        )
         return iter(input_pipeline.explained(dataset))
 
     def _statistics(self) -> list[np.ndarray] | None:
@@ -157,23 +169,32 @@ class TrainingSession:
             return None
         # The same images at every evaluation, so that evaluations compare weights only.
         dataset = input_pipeline.train_dataset_from_config(
-            self.plan.config, record_index=self.index, label_map=self.plan.label_map,
-            seed=self.options.seed + 1, start_example=0)
+            self.plan.config,
+            record_index=self.index,
+            label_map=self.plan.label_map,
+            seed=self.options.seed + 1,
+            start_example=0,
+        )
         count = max(1, _STATISTICS_IMAGES // self.batch_size)
         batches = itertools.islice(input_pipeline.explained(dataset), count)
         return self.statistics.estimate(batch[InputFields.image] for batch in batches)
 
     def _write_metrics(self, summary: dict[str, Any]) -> None:
-        line = {"step": self.step, **summary,
-                "batch_norm_statistics": self.options.batch_norm_statistics}
+        line = {
+            "step": self.step,
+            **summary,
+            "batch_norm_statistics": self.options.batch_norm_statistics,
+        }
         with self.run.metrics.open("a") as file:
             file.write(json.dumps(line) + "\n")
         with self.writer.as_default(step=self.step):
             for name, value in summary.items():
                 if isinstance(value, float):
                     tf.summary.scalar(f"coco/{name}", value)
-        tqdm.write(f"step {self.step}: AP {_percent(summary['AP'])}  AP50 "
-                   f"{_percent(summary['AP50'])}  AP75 {_percent(summary['AP75'])}")
+        tqdm.write(
+            f"step {self.step}: AP {_percent(summary['AP'])}  AP50 "
+            f"{_percent(summary['AP50'])}  AP75 {_percent(summary['AP75'])}"
+        )
 
     def _write_scalars(self, losses: dict[str, float]) -> None:
         with self.writer.as_default(step=self.step):
@@ -193,8 +214,11 @@ class TrainingSession:
 
     def _say_the_end(self, best: float | None) -> None:
         score = f"best AP {_percent(best)}; " if best is not None else ""
-        print(f"{score}run in {self.run.path}/ (best weights: {self.run.best}/). "
-              "Next: ./run.sh export-tflite", flush=True)
+        print(
+            f"{score}run in {self.run.path}/ (best weights: {self.run.best}/). "
+            "Next: ./run.sh export-tflite",
+            flush=True,
+        )
 
 
 class _Progress:
@@ -202,8 +226,9 @@ class _Progress:
 
     def __init__(self, step: int, num_steps: int, batch_size: int) -> None:
         self.num_steps, self.batch_size = num_steps, batch_size
-        self.bar = tqdm(total=num_steps, initial=step, unit="step", disable=None,
-                        dynamic_ncols=True)
+        self.bar = tqdm(
+            total=num_steps, initial=step, unit="step", disable=None, dynamic_ncols=True
+        )
         self.window: list[dict[str, float]] = []
         self.seconds, self.since = 0.0, time.perf_counter()
 
@@ -224,13 +249,17 @@ class _Progress:
     def _write_line(self, step: int) -> None:
         seconds = self.seconds + time.perf_counter() - self.since
         per_step = seconds / len(self.window)
-        mean = {name: float(np.mean([losses[name] for losses in self.window]))
-                for name in self.window[0]}
+        mean = {
+            name: float(np.mean([losses[name] for losses in self.window]))
+            for name in self.window[0]
+        }
         left = int(per_step * (self.num_steps - step))
         tqdm.write(
             f"step {step}/{self.num_steps}: {_losses_text(mean)}  "
-            f"lr {self.window[-1]['learning_rate']:.4g}  {self.batch_size / per_step:.1f} images/s  "
-            f"{left // 60}m{left % 60:02d}s to go", file=sys.stdout)
+            f"lr {self.window[-1]['learning_rate']:.4g}  {self.batch_size / per_step:.1f} "
+            f"images/s  {left // 60}m{left % 60:02d}s to go",
+            file=sys.stdout,
+        )
         sys.stdout.flush()
         self.window, self.seconds, self.since = [], 0.0, time.perf_counter()
 
@@ -255,9 +284,11 @@ def _require_finite(losses: dict[str, float], step: int, batch: dict[str, tf.Ten
     if all(np.isfinite(value) for value in losses.values()):
         return
     images = ", ".join(s.decode() for s in batch[InputFields.source_id].numpy())
-    raise InputError(f"step {step}: {_losses_text(losses)} is not finite; images of this batch: "
-                     f"{images}. Lower the learning rate (--set train_config.optimizer...); the "
-                     "last checkpoint is from before")
+    raise InputError(
+        f"step {step}: {_losses_text(losses)} is not finite; images of this batch: "
+        f"{images}. Lower the learning rate (--set train_config.optimizer...); the "
+        "last checkpoint is from before"
+    )
 
 
 def _device_line() -> str:

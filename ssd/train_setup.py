@@ -21,6 +21,7 @@ from ssd.run_folder import RUNS, RunFolder
 SHIPPED_CONFIGS = Path(__file__).resolve().parents[1] / "pipeline_configs"
 DEMO_CONFIG = "demo"
 DEFAULT_CONFIG = "ssd_mobilenet_v2_fpnlite_320x320_coco17_tpu-8"
+FINE_TUNE_STEPS, FINE_TUNE_BATCH_SIZE = 2000, 16
 SAMPLE_DATA = Path("data/sample")
 _PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
 
@@ -82,14 +83,31 @@ def resolve(options: TrainOptions) -> Plan:
     _fill_data(config, options, config_path)
     labels = label_maps.load(_label_map_path(config, config_path))
     _fit_num_classes(config, labels, config_path, notes)
-    note = fit_schedule(config.train_config, num_steps=options.steps, batch_size=options.batch_size)
-    notes += [note] if note else []
+    notes += _fit_length(config, config_path, options)
     if config.train_config.num_steps < 1:
-        raise InputError(f"{config_path}: train_config.num_steps is {config.train_config.num_steps}; "
-                         "give --steps N")
+        raise InputError(
+            f"{config_path}: train_config.num_steps is {config.train_config.num_steps}; "
+            "give --steps N"
+        )
     run, resumes = _choose_run(config, config_path, options)
     checkpoint = None if resumes else _choose_checkpoint(config, config_path, options, notes)
     return Plan(config, labels, run, checkpoint, resumes, tuple(notes))
+
+
+def _fit_length(config: Any, config_path: Path, options: TrainOptions) -> list[str]:
+    """Fits steps, batch and schedule to the flags; a zoo config without flags to fine-tuning."""
+    steps, batch_size, notes = options.steps, options.batch_size, []
+    is_zoo = _is_shipped(config_path) and config_path.stem != DEMO_CONFIG
+    is_changed = any(o.startswith("train_config.") for o in options.overrides)
+    if is_zoo and steps is None and batch_size is None and not is_changed:
+        steps, batch_size = FINE_TUNE_STEPS, FINE_TUNE_BATCH_SIZE
+        notes.append(
+            f"{steps} steps of {batch_size} images (the zoo's {config.train_config.num_steps} "
+            f"of {config.train_config.batch_size} are for 8 TPU cores); --steps and "
+            "--batch-size decide otherwise"
+        )
+    note = fit_schedule(config.train_config, num_steps=steps, batch_size=batch_size)
+    return [*notes, note] if note else notes
 
 
 def _config_path(options: TrainOptions) -> Path:
@@ -111,14 +129,16 @@ def _is_shipped(config_path: Path) -> bool:
 
 
 def _fill_data(config: Any, options: TrainOptions, config_path: Path) -> None:
-    """Puts the data flags into the config's input readers; makes the sample data if asked by none."""
+    """Puts the data flags into the config; takes the sample data where neither names any."""
     data = options.data
     named = config.train_input_reader.tf_record_input_reader.input_path
     is_open = not named or any(_PLACEHOLDER in path for path in named)
     if not data and not options.train_records and is_open:
         if options.config and config_path.stem != DEMO_CONFIG:
-            raise InputError(f"{config_path}: train_input_reader names no records; give --data DIR "
-                             "(made by `./run.sh convert`) or --train-records GLOB")
+            raise InputError(
+                f"{config_path}: train_input_reader names no records; give --data DIR "
+                "(made by `./run.sh convert`) or --train-records GLOB"
+            )
         data = str(_sample_records())
     train, val, labels = options.train_records, options.val_records, options.label_map
     if data:
@@ -154,29 +174,39 @@ def _sample_records() -> Path:
     # Processes, because the engine does not import the data tools.
     for arguments in (
         ["sample-data", "--output", pictures],
-        ["convert", "voc", "--images", f"{pictures}/images", "--annotations",
-         f"{pictures}/annotations", "--output", str(records)],
+        [
+            "convert",
+            "voc",
+            "--images",
+            f"{pictures}/images",
+            "--annotations",
+            f"{pictures}/annotations",
+            "--output",
+            str(records),
+        ],
     ):
         print(f"$ ./run.sh {' '.join(arguments)}", flush=True)
         done = subprocess.run([sys.executable, "-m", "tfrecord_tools", *arguments], check=False)
         if done.returncode:
-            raise InputError(f"sample data: `{arguments[0]}` ended with code {done.returncode}; the "
-                             "lines above say why")
+            raise InputError(
+                f"sample data: `{arguments[0]}` ended with code {done.returncode}; the "
+                "lines above say why"
+            )
     return records
 
 
 def _label_map_path(config: Any, config_path: Path) -> str:
     path = config.train_input_reader.label_map_path
     if not path or _PLACEHOLDER in path:
-        raise InputError(f"{config_path}: train_input_reader.label_map_path "
-                         f"{'still says ' + _PLACEHOLDER if path else 'is not set'}; give "
-                         "--label-map FILE")
+        raise InputError(
+            f"{config_path}: train_input_reader.label_map_path "
+            f"{'still says ' + _PLACEHOLDER if path else 'is not set'}; give "
+            "--label-map FILE"
+        )
     return path
 
 
-def _fit_num_classes(
-    config: Any, labels: LabelMap, config_path: Path, notes: list[str]
-) -> None:
+def _fit_num_classes(config: Any, labels: LabelMap, config_path: Path, notes: list[str]) -> None:
     stated = config.model.ssd.num_classes
     if stated == labels.num_classes:
         return
@@ -185,14 +215,13 @@ def _fit_num_classes(
         raise InputError(
             f"{config_path}: num_classes is {stated}, but the label map has {labels.num_classes} "
             f"({names}); correct one of them, or give --set model.ssd.num_classes="
-            f"{labels.num_classes}")
+            f"{labels.num_classes}"
+        )
     config.model.ssd.num_classes = labels.num_classes
     notes.append(f"num_classes {stated} -> {labels.num_classes}, as the label map has: {names}")
 
 
-def _choose_run(
-    config: Any, config_path: Path, options: TrainOptions
-) -> tuple[RunFolder, bool]:
+def _choose_run(config: Any, config_path: Path, options: TrainOptions) -> tuple[RunFolder, bool]:
     """The folder to write to, and whether a run in it goes on."""
     text = pipeline.to_text(config)
     today = datetime.date.today().isoformat()
@@ -211,13 +240,20 @@ def _choose_run(
 
 def _not_resumable(run: RunFolder, stored: str, text: str) -> InputError:
     if stored == text:
-        return InputError(f"{run.path}: this run is finished; give more --steps with another "
-                          "--output, or --fresh to train again into a new folder")
-    changed = [line for line in difflib.ndiff(stored.splitlines(), text.splitlines())
-               if line[:2] in ("- ", "+ ")]
-    return InputError(f"{run.path}: holds a run with another config ({len(changed)} lines differ, "
-                      f"first: {' '.join(changed[0].split())}); give another --output, or --fresh "
-                      "for a new folder beside")
+        return InputError(
+            f"{run.path}: this run is finished; give more --steps with another "
+            "--output, or --fresh to train again into a new folder"
+        )
+    changed = [
+        line
+        for line in difflib.ndiff(stored.splitlines(), text.splitlines())
+        if line[:2] in ("- ", "+ ")
+    ]
+    return InputError(
+        f"{run.path}: holds a run with another config ({len(changed)} lines differ, "
+        f"first: {' '.join(changed[0].split())}); give another --output, or --fresh "
+        "for a new folder beside"
+    )
 
 
 def _choose_checkpoint(
@@ -239,5 +275,7 @@ def _choose_checkpoint(
     try:
         return str(zoo.open_model(name))
     except zoo.ZooUnavailable as error:
-        notes.append(f"RANDOM WEIGHTS: {error}. Training from a checkpoint needs far fewer images and steps")
+        notes.append(
+            f"RANDOM WEIGHTS: {error}. Training from a checkpoint needs far fewer images and steps"
+        )
         return None

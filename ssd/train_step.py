@@ -14,7 +14,10 @@ Batch = dict[str, tf.Tensor]
 
 
 def make_train_step(
-    detector: Detector, optimizer: keras.optimizers.SGD, *, gradient_clipping_by_norm: float = 0.0,
+    detector: Detector,
+    optimizer: keras.optimizers.SGD,
+    *,
+    gradient_clipping_by_norm: float = 0.0,
     add_regularization_loss: bool = True,
 ) -> Callable[[Batch], dict[str, tf.Tensor]]:
     """Returns a function that updates the variables with one batch and returns its losses.

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
-from ssd.errors import InputError, run_command
+from ssd.errors import CommandParser, run_command
 
 # The rooms behind the verbs are imported inside: `--help` must not wait for numpy and Pillow.
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}; see {self.prog} --help")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # File names may hold what the terminal cannot show.
-            stream.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if argv is None else argv)
     verb = arguments[0] if arguments and not arguments[0].startswith("-") else "tfrecord_tools"
     return run_command(lambda: _run(arguments), prog=verb)
@@ -35,7 +25,7 @@ def _run(arguments: list[str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="tfrecord_tools", description="Annotations in, TFRecords out.")
+    parser = CommandParser(prog="tfrecord_tools", description="Annotations in, TFRecords out.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_convert(verbs)
     _add_show(verbs)
@@ -43,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_convert(verbs: argparse._SubParsersAction[_Parser]) -> None:
+def _add_convert(verbs: argparse._SubParsersAction[CommandParser]) -> None:
     convert = verbs.add_parser(
         "convert",
         prog="convert",
@@ -100,7 +90,7 @@ def _add_convert_options(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, metavar="N", help="of split and record order (default: 0)")
 
 
-def _add_show(verbs: argparse._SubParsersAction[_Parser]) -> None:
+def _add_show(verbs: argparse._SubParsersAction[CommandParser]) -> None:
     show = verbs.add_parser(
         "show",
         prog="show",
@@ -118,7 +108,7 @@ def _add_show(verbs: argparse._SubParsersAction[_Parser]) -> None:
     show.set_defaults(run=_show)
 
 
-def _add_sample_data(verbs: argparse._SubParsersAction[_Parser]) -> None:
+def _add_sample_data(verbs: argparse._SubParsersAction[CommandParser]) -> None:
     sample = verbs.add_parser(
         "sample-data",
         prog="sample-data",

@@ -22,7 +22,11 @@ class FusedBatchNormalization(keras.layers.Layer):
     """
 
     def __init__(
-        self, momentum: float = 0.99, epsilon: float = 1e-3, frozen: bool = False, name: str | None = None
+        self,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        frozen: bool = False,
+        name: str | None = None,
     ) -> None:
         super().__init__(name=name)
         self.momentum = momentum

@@ -30,19 +30,33 @@ class WeightSharedBoxPredictor(keras.layers.Layer):
     """
 
     def __init__(
-        self, hyperparams: ConvHyperparams, *, num_levels: int, num_classes: int,
-        num_anchors_per_location: int, depth: int, num_layers_before_predictor: int,
-        kernel_size: int, class_prediction_bias_init: float, share_prediction_tower: bool,
-        use_depthwise: bool, name: str = "box_predictor",
+        self,
+        hyperparams: ConvHyperparams,
+        *,
+        num_levels: int,
+        num_classes: int,
+        num_anchors_per_location: int,
+        depth: int,
+        num_layers_before_predictor: int,
+        kernel_size: int,
+        class_prediction_bias_init: float,
+        share_prediction_tower: bool,
+        use_depthwise: bool,
+        name: str = "box_predictor",
     ) -> None:
         super().__init__(name=name)
         self.num_classes = num_classes
-        tower_names = {_BOX: "PredictionTower"} if share_prediction_tower else {
-            _BOX: "BoxPredictionTower", _CLASS: "ClassPredictionTower"}
+        tower_names = (
+            {_BOX: "PredictionTower"}
+            if share_prediction_tower
+            else {_BOX: "BoxPredictionTower", _CLASS: "ClassPredictionTower"}
+        )
         self.tower_names = tower_names
         self.tower_convs = {
             head: [
-                hyperparams.conv_or_separable(use_depthwise, depth, kernel_size, name=f"{tower}_{n}")
+                hyperparams.conv_or_separable(
+                    use_depthwise, depth, kernel_size, name=f"{tower}_{n}"
+                )
                 for n in range(num_layers_before_predictor)
             ]
             for head, tower in tower_names.items()
@@ -58,15 +72,23 @@ class WeightSharedBoxPredictor(keras.layers.Layer):
         def head(columns: int, bias_init: float, what: str) -> keras.layers.Layer:
             if not use_depthwise:
                 return hyperparams.conv(
-                    columns, kernel_size, use_bias=True, bias_init=bias_init, name=what)
+                    columns, kernel_size, use_bias=True, bias_init=bias_init, name=what
+                )
             # The original's separable heads take neither initializer nor regularizer.
             return keras.layers.SeparableConv2D(
-                columns, kernel_size, padding="same", name=what,
-                bias_initializer=keras.initializers.Constant(bias_init))
+                columns,
+                kernel_size,
+                padding="same",
+                name=what,
+                bias_initializer=keras.initializers.Constant(bias_init),
+            )
 
         self.box_head = head(num_anchors_per_location * 4, 0.0, "BoxPredictor")
         self.class_head = head(
-            num_anchors_per_location * (num_classes + 1), class_prediction_bias_init, "ClassPredictor")
+            num_anchors_per_location * (num_classes + 1),
+            class_prediction_bias_init,
+            "ClassPredictor",
+        )
 
     def call(
         self, feature_maps: list[tf.Tensor], training: bool | None = None

@@ -51,8 +51,11 @@ def build_detector(model: Any, *, seed: int | None = None) -> Detector:
     return Detector(
         network,
         anchors.multiscale_grid_anchors(
-            shapes, image_size, min_level=generator.min_level,
-            anchor_scale=generator.anchor_scale, aspect_ratios=tuple(generator.aspect_ratios),
+            shapes,
+            image_size,
+            min_level=generator.min_level,
+            anchor_scale=generator.anchor_scale,
+            aspect_ratios=tuple(generator.aspect_ratios),
             scales_per_octave=generator.scales_per_octave,
         ),
         num_classes=ssd.num_classes,
@@ -103,13 +106,17 @@ def _feature_extractor(
     if min(image_size) < _MIN_IMAGE_SIDE or any(side % stride for side in image_size):
         raise InputError(
             f"model.ssd.image_resizer.fixed_shape_resizer: {image_size[0]} x {image_size[1]} "
-            f"(height x width) does not fit a feature pyramid up to stride {stride}: give multiples "
-            f"of {stride}, at least 64"
+            f"(height x width) does not fit a feature pyramid up to stride {stride}: give "
+            f"multiples of {stride}, at least 64"
         )
     backbone = MobileNetV2(hyperparams, message.depth_multiplier, message.min_depth)
     depth = max(int(fpn.additional_layer_depth * message.depth_multiplier), message.min_depth)
     return FpnFeatureExtractor(
-        backbone, hyperparams, min_level=fpn.min_level, max_level=fpn.max_level, depth=depth,
+        backbone,
+        hyperparams,
+        min_level=fpn.min_level,
+        max_level=fpn.max_level,
+        depth=depth,
         use_depthwise=message.use_depthwise,
     )
 

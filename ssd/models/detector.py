@@ -84,9 +84,16 @@ class Detector:
     """
 
     def __init__(
-        self, network: SsdNetwork, anchors: np.ndarray, *, num_classes: int,
-        image_size: tuple[int, int], box_code_scales: tuple[float, float, float, float],
-        matcher: MatcherSettings, loss: LossSettings, post_processing: PostProcessingSettings,
+        self,
+        network: SsdNetwork,
+        anchors: np.ndarray,
+        *,
+        num_classes: int,
+        image_size: tuple[int, int],
+        box_code_scales: tuple[float, float, float, float],
+        matcher: MatcherSettings,
+        loss: LossSettings,
+        post_processing: PostProcessingSettings,
     ) -> None:
         self.network = network
         self.anchors = anchors
@@ -145,12 +152,17 @@ class Detector:
         settings = self.loss_settings
         targets = self.assign_targets(groundtruth)
         localization = losses.smooth_l1(
-            predictions[PredictionFields.box_encodings], targets.reg_targets, targets.reg_weights,
+            predictions[PredictionFields.box_encodings],
+            targets.reg_targets,
+            targets.reg_weights,
             delta=settings.delta,
         )
         classification = losses.sigmoid_focal(
-            predictions[PredictionFields.class_predictions_with_background], targets.cls_targets,
-            targets.cls_weights, gamma=settings.gamma, alpha=settings.alpha,
+            predictions[PredictionFields.class_predictions_with_background],
+            targets.cls_targets,
+            targets.cls_weights,
+            gamma=settings.gamma,
+            alpha=settings.alpha,
         )
         normalizer = tf.constant(1.0)
         if settings.normalize_loss_by_num_matches:
@@ -179,12 +191,16 @@ class Detector:
         """
         settings = self.post_processing_settings
         raw_boxes = box_coder.decode_boxes(
-            predictions[PredictionFields.box_encodings], self.anchors, self.box_code_scales)
+            predictions[PredictionFields.box_encodings], self.anchors, self.box_code_scales
+        )
         raw_scores = post_processing.sigmoid_scores(
             predictions[PredictionFields.class_predictions_with_background],
-            logit_scale=settings.logit_scale)
+            logit_scale=settings.logit_scale,
+        )
         nms = post_processing.multiclass_nms(
-            raw_boxes, raw_scores[..., 1:], score_threshold=settings.score_threshold,
+            raw_boxes,
+            raw_scores[..., 1:],
+            score_threshold=settings.score_threshold,
             iou_threshold=settings.iou_threshold,
             max_detections_per_class=settings.max_detections_per_class,
             max_total_detections=settings.max_total_detections,

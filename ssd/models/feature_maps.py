@@ -28,8 +28,15 @@ class FpnFeatureExtractor(keras.layers.Layer):
     """
 
     def __init__(
-        self, backbone: MobileNetV2, hyperparams: ConvHyperparams, *, min_level: int,
-        max_level: int, depth: int, use_depthwise: bool, name: str = "feature_extractor",
+        self,
+        backbone: MobileNetV2,
+        hyperparams: ConvHyperparams,
+        *,
+        min_level: int,
+        max_level: int,
+        depth: int,
+        use_depthwise: bool,
+        name: str = "feature_extractor",
     ) -> None:
         super().__init__(name=name)
         self.backbone = backbone
@@ -47,7 +54,9 @@ class FpnFeatureExtractor(keras.layers.Layer):
             for level in self.merged_levels
         ]
         self.top_projection, self.residual_projections = projections[0], projections[1:]
-        self.smoothings = [conv_with_bn(1, f"smoothing_{level}") for level in self.merged_levels[1:]]
+        self.smoothings = [
+            conv_with_bn(1, f"smoothing_{level}") for level in self.merged_levels[1:]
+        ]
         self.coarse_layers = [
             conv_with_bn(2, f"bottom_up_{level}") for level in range(top_level + 1, max_level + 1)
         ]
@@ -62,7 +71,9 @@ class FpnFeatureExtractor(keras.layers.Layer):
         levels = self.backbone(inputs, training=training)
         x = self.top_projection(levels[self.merged_levels[0]])
         feature_maps = [x]
-        merges = zip(self.merged_levels[1:], self.residual_projections, self.smoothings, strict=True)
+        merges = zip(
+            self.merged_levels[1:], self.residual_projections, self.smoothings, strict=True
+        )
         for level, projection, (conv, batch_norm) in merges:
             x = upsample_nearest_2x(x) + projection(levels[level])
             x = tf.nn.relu6(batch_norm(conv(x), training=training))

@@ -28,14 +28,26 @@ class ConvHyperparams:
     freeze_batchnorm: bool = False
 
     def conv(
-        self, filters: int, kernel_size: int, *, stride: int = 1, use_bias: bool = False,
-        bias_init: float = 0.0, name: str | None = None,
+        self,
+        filters: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        use_bias: bool = False,
+        bias_init: float = 0.0,
+        name: str | None = None,
     ) -> keras.layers.Conv2D:
         """Returns a regularized convolution with SAME padding and no activation."""
         return keras.layers.Conv2D(
-            filters, kernel_size, strides=stride, padding="same", use_bias=use_bias,
+            filters,
+            kernel_size,
+            strides=stride,
+            padding="same",
+            use_bias=use_bias,
             bias_initializer=keras.initializers.Constant(bias_init),
-            kernel_initializer=self._initializer(), kernel_regularizer=self._regularizer(), name=name,
+            kernel_initializer=self._initializer(),
+            kernel_regularizer=self._regularizer(),
+            name=name,
         )
 
     def depthwise(
@@ -43,8 +55,12 @@ class ConvHyperparams:
     ) -> keras.layers.DepthwiseConv2D:
         """Returns a regularized depthwise convolution with SAME padding, no bias."""
         return keras.layers.DepthwiseConv2D(
-            kernel_size, strides=stride, padding="same", use_bias=False,
-            depthwise_initializer=self._initializer(), depthwise_regularizer=self._regularizer(),
+            kernel_size,
+            strides=stride,
+            padding="same",
+            use_bias=False,
+            depthwise_initializer=self._initializer(),
+            depthwise_regularizer=self._regularizer(),
             name=name,
         )
 
@@ -57,13 +73,23 @@ class ConvHyperparams:
         glorot_uniform and no regularizer, as the original's layers of this kind do.
         """
         return keras.layers.SeparableConv2D(
-            filters, kernel_size, strides=stride, padding="same", use_bias=False,
-            depthwise_initializer=self._initializer(), depthwise_regularizer=self._regularizer(),
+            filters,
+            kernel_size,
+            strides=stride,
+            padding="same",
+            use_bias=False,
+            depthwise_initializer=self._initializer(),
+            depthwise_regularizer=self._regularizer(),
             name=name,
         )
 
     def conv_or_separable(
-        self, use_depthwise: bool, filters: int, kernel_size: int, *, stride: int = 1,
+        self,
+        use_depthwise: bool,
+        filters: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
         name: str | None = None,
     ) -> keras.layers.Layer:
         """Returns `separable` if `use_depthwise`, else `conv`; both without bias."""
@@ -73,8 +99,10 @@ class ConvHyperparams:
     def batch_norm(self, name: str | None = None) -> FusedBatchNormalization:
         """Returns the batch norm that follows a convolution of this part."""
         return FusedBatchNormalization(
-            momentum=self.batch_norm_decay, epsilon=self.batch_norm_epsilon,
-            frozen=self.freeze_batchnorm, name=name,
+            momentum=self.batch_norm_decay,
+            epsilon=self.batch_norm_epsilon,
+            frozen=self.freeze_batchnorm,
+            name=name,
         )
 
     def _regularizer(self) -> keras.regularizers.Regularizer | None:

@@ -31,8 +31,14 @@ class InvertedResidualBlock(keras.layers.Layer):
     """Expand 1x1, depthwise 3x3, project 1x1; each with batch norm, ReLU6 after the first two."""
 
     def __init__(
-        self, hyperparams: ConvHyperparams, in_channels: int, expansion: int, channels: int,
-        stride: int, min_depth: int, name: str,
+        self,
+        hyperparams: ConvHyperparams,
+        in_channels: int,
+        expansion: int,
+        channels: int,
+        stride: int,
+        min_depth: int,
+        name: str,
     ) -> None:
         super().__init__(name=name)
         # `min_depth` widens the projection but is not seen by the test for the shortcut.
@@ -72,7 +78,10 @@ class MobileNetV2(keras.layers.Layer):
     """
 
     def __init__(
-        self, hyperparams: ConvHyperparams, depth_multiplier: float = 1.0, min_depth: int = 16,
+        self,
+        hyperparams: ConvHyperparams,
+        depth_multiplier: float = 1.0,
+        min_depth: int = 16,
         name: str = "classification_backbone",
     ) -> None:
         super().__init__(name=name)
@@ -82,8 +91,13 @@ class MobileNetV2(keras.layers.Layer):
         self.blocks = []
         for number, (expansion, depth, stride) in enumerate(_BLOCKS):
             block = InvertedResidualBlock(
-                hyperparams, channels, expansion, make_divisible(int(depth * depth_multiplier)),
-                stride, min_depth, name=f"block_{number}" if number else "expanded_conv",
+                hyperparams,
+                channels,
+                expansion,
+                make_divisible(int(depth * depth_multiplier)),
+                stride,
+                min_depth,
+                name=f"block_{number}" if number else "expanded_conv",
             )
             self.blocks.append(block)
             channels = block.out_channels
@@ -111,6 +125,6 @@ class MobileNetV2(keras.layers.Layer):
         return {2: outputs[2], 3: outputs[5], 4: outputs[12], 5: top}
 
     def layers_in_order(self) -> list[keras.layers.Layer]:
-        """The layers that hold variables, in forward order: `layer_with_weights-N` in checkpoints."""
+        """Layers with variables in forward order: `layer_with_weights-N` in checkpoints."""
         blocks = [layer for block in self.blocks for layer in block.layers_in_order()]
         return [self.stem, self.stem_bn, *blocks, self.last, self.last_bn]
