@@ -66,4 +66,5 @@ def _print_results(results: list[tuple[str, str, list[Refusal]]]) -> None:
     obeyed = sum(not found for _, _, found in results)
     unread = sum(bool(error) for _, error, _ in results)
     refused = len(results) - obeyed - unread
-    print(f"{len(results)} files: {obeyed} obeyed, {refused} refused, {unread} not readable")
+    files = "1 file" if len(results) == 1 else f"{len(results)} files"
+    print(f"{files}: {obeyed} obeyed, {refused} refused, {unread} not readable")

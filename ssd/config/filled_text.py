@@ -10,6 +10,11 @@ from google.protobuf import text_format
 from ssd.config.messages import is_map, is_message, is_repeated
 
 _MARK = "  # default"
+# The original asks of these whether they are given at all, whatever their value.
+_ASKED_FOR_PRESENCE = (
+    "SsdFeatureExtractor.num_layers",
+    "SsdFeatureExtractor.replace_preprocessor_with_placeholder",
+)
 
 
 def to_filled_text(message: Any) -> str:
@@ -62,6 +67,6 @@ def _line(field: Any, value: Any, indent: int) -> str:
 def _is_worth_filling(field: Any) -> bool:
     return (
         field.has_default_value
-        and field.containing_oneof is None
         and not field.GetOptions().deprecated
+        and field.full_name.split(".", 2)[2] not in _ASKED_FOR_PRESENCE
     )

@@ -106,8 +106,8 @@ REFUSED: dict[str, str] = {
         "trained model and measures what that costs."
     ),
     "model.ssd.loss.hard_example_miner": (
-        "not supported; weighted_sigmoid_focal weighs hard examples itself, and the original "
-        "refuses the two together. Remove it."
+        "not supported; remove it and use weighted_sigmoid_focal, which weighs hard examples "
+        "by itself."
     ),
     "model.ssd.mask_head_config": "instance masks are not supported; remove it.",
     "model.ssd.post_processing.calibration_config": "score calibration is not supported.",

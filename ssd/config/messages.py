@@ -18,6 +18,7 @@ TYPE is a scalar, an enum or another message. A default is written only where th
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,20 @@ def _add_field(
         words = [f"{owner}.{entry_name}"]
     _set_type(schema, field, words[-1])
     for value in default:
-        is_bool = isinstance(value, bool)
-        field.default_value = str(value).lower() if is_bool else str(value)
+        field.default_value = _default_text(value)
+
+
+def _default_text(value: Any) -> str:
+    """Returns a default as descriptors want it.
+
+    Floats are rounded to the 32 bits they are kept in: protobuf's pure Python implementation would
+    give the default back in 64 bits, unequal to the same number read from a file.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return repr(struct.unpack("f", struct.pack("f", value))[0])
+    return str(value)
 
 
 def _add_map_entry(schema: dict[str, Any], proto: Any, name: str, types: list[str]) -> str:

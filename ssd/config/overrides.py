@@ -52,7 +52,7 @@ def apply(message: Any, override: str) -> str:
 
 
 def _find(message: Any, path: str, source: Source) -> _Target:
-    """Returns the field behind a dotted path; sections on the way are created when missing."""
+    """Returns the field behind a dotted path; list items on the way are appended when missing."""
     root = message.DESCRIPTOR
     steps = path.split(".")
     walked: list[str] = []
@@ -85,8 +85,6 @@ def _enter(
         raise source.error(1, path, f"{field.name} is no section; nothing can be set inside it.")
     inside = getattr(message, field.name)
     if not is_repeated(field):
-        # An empty section counts as given, as it does in a file.
-        inside.SetInParent()
         return inside, field.name
     if index is None and len(inside) != 1:
         raise source.error(
@@ -122,6 +120,7 @@ def _set_messages(target: _Target, value: str, source: Source) -> None:
     old = getattr(target.message, field.name)
     if not is_repeated(field):
         old.CopyFrom(new)
+        # An empty section counts as given, as it does in a file.
         old.SetInParent()
     elif target.index is None:
         target.message.ClearField(field.name)

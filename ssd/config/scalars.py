@@ -11,6 +11,7 @@ from google.protobuf import text_encoding
 from ssd.config import hints
 
 _WHOLE_NUMBER = re.compile(r"[+-]?(?:0[xX][0-9A-Fa-f]+|[0-9]+)\Z")
+_LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
 _TRUE = ("true", "True", "t", "1")
 _FALSE = ("false", "False", "f", "0")
 _LARGEST_FLOAT32 = 3.4028234663852886e38
@@ -90,8 +91,10 @@ def _enum_problem(field: Any, kind: str, text: str) -> str:
 
 
 def _float_problem(field: Any, kind: str, text: str) -> str:
-    if kind != "number":
+    if kind != "number" or "_" in text:
         return _mismatch(field, kind, text)
+    if _LEADING_ZERO.match(text):
+        return f"got {text}; a number does not start with 0 and another digit."
     try:
         # C's `1.0f` is legal in text format.
         number = float(text.rstrip("fF"))

@@ -48,7 +48,7 @@ def test_check_says_yes_when_all_are_obeyed(
     files: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.check(files[:1]) is True
-    assert capsys.readouterr().out.endswith("1 files: 1 obeyed, 0 refused, 0 not readable\n")
+    assert capsys.readouterr().out.endswith("1 file: 1 obeyed, 0 refused, 0 not readable\n")
 
 
 def test_check_prints_one_json_object(

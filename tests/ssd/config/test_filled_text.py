@@ -43,6 +43,13 @@ def test_fields_whose_absence_means_something_stay_absent() -> None:
         assert absent not in text
 
 
+def test_fields_the_original_asks_for_presence_stay_absent() -> None:
+    text = to_filled_text(pipeline.load(ZOO).message)
+    assert "num_layers:" not in text
+    assert "replace_preprocessor_with_placeholder" not in text
+    assert "num_layers_before_predictor: 4" in text
+
+
 def test_the_text_is_a_config_and_filling_it_again_changes_nothing() -> None:
     message = pipeline.load(ZOO).message
     text = to_filled_text(message)

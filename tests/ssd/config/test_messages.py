@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf import descriptor_pb2
 
 from ssd.config import messages
 from ssd.config.messages import StringIntLabelMap, TrainEvalPipelineConfig, message_class
@@ -24,11 +23,10 @@ def facts(shared: Path) -> dict[str, Any]:
     return recorded
 
 
-def fields_of(name: str) -> dict[str, Any]:
-    """Field name -> FieldDescriptorProto, as the built descriptor describes itself."""
-    proto = descriptor_pb2.DescriptorProto()
-    message_class(name).DESCRIPTOR.CopyToProto(proto)
-    return {field.name: field for field in proto.field}
+def type_name(field: Any) -> str:
+    """The type of a FieldDescriptor, as the record writes it."""
+    named = field.message_type or field.enum_type
+    return named.full_name if named is not None else TYPE_NAMES[field.type]
 
 
 def test_every_recorded_message_and_no_other_exists(facts: dict[str, Any]) -> None:
@@ -41,19 +39,18 @@ def test_every_recorded_message_and_no_other_exists(facts: dict[str, Any]) -> No
 
 
 def test_fields_have_the_recorded_numbers_types_and_labels(facts: dict[str, Any]) -> None:
-    labels = {1: "optional", 3: "repeated"}
     for name, fact in facts.items():
         if fact["kind"] != "message":
             continue
-        built = fields_of(name.removeprefix(PACKAGE))
-        assert list(built) == [field["name"] for field in fact["fields"]], name
-        for field in fact["fields"]:
-            proto = built[field["name"]]
-            type_name = TYPE_NAMES.get(proto.type) or proto.type_name.removeprefix(".")
-            assert type_name == field["type"], f"{name}.{field['name']}"
-            assert proto.number == field["number"], f"{name}.{field['name']}"
-            assert labels[proto.label] == field["label"], f"{name}.{field['name']}"
-            assert proto.options.deprecated == field.get("deprecated", False)
+        built = message_class(name.removeprefix(PACKAGE)).DESCRIPTOR.fields_by_name
+        assert set(built) == {field["name"] for field in fact["fields"]}, name
+        for fact_field in fact["fields"]:
+            field = built[fact_field["name"]]
+            label = "repeated" if messages.is_repeated(field) else "optional"
+            recorded = (fact_field["number"], fact_field["type"], fact_field["label"])
+            assert (field.number, type_name(field), label) == recorded, field.full_name
+            is_deprecated = fact_field.get("deprecated", False)
+            assert field.GetOptions().deprecated == is_deprecated, field.full_name
 
 
 def test_defaults_are_the_recorded_ones(facts: dict[str, Any]) -> None:
@@ -119,6 +116,16 @@ def test_unset_fields_show_their_default_and_are_not_there() -> None:
     assert config.train_config.batch_size == 32
     assert not config.HasField("train_config")
     assert not config.train_config.HasField("batch_size")
+
+
+def test_a_float_default_equals_the_same_number_set() -> None:
+    config = TrainEvalPipelineConfig()
+    hyperparams = config.model.ssd.feature_extractor.conv_hyperparams
+    default = hyperparams.batch_norm.decay
+    hyperparams.batch_norm.decay = 0.999
+    assert hyperparams.batch_norm.decay == default
+    # 0.999 in 32 bits.
+    assert default == 0.9990000128746033
 
 
 def test_a_field_set_to_its_default_is_there() -> None:

@@ -44,6 +44,11 @@ def test_numbers_truths_and_enums() -> None:
     assert config.eval_input_reader[0].shuffle is True
 
 
+@pytest.mark.parametrize(("written", "value"), [("0x10", 16), ("011", 9), ("+7", 7), ("0", 0)])
+def test_whole_numbers_are_written_as_in_a_file(written: str, value: int) -> None:
+    assert changed(f"train_config.num_steps={written}").train_config.num_steps == value
+
+
 def test_floats_are_those_of_a_file() -> None:
     from_file = text_format.Parse(
         "train_config { gradient_clipping_by_norm: 0.08 }", TrainEvalPipelineConfig()

@@ -80,7 +80,8 @@ ACCEPTED = [
     "train_config.optimizer.momentum_optimizer.learning_rate={ constant_learning_rate {} }",
     "train_config.optimizer.momentum_optimizer.learning_rate={ manual_step_learning_rate "
     "{ schedule { step: 5 } schedule { step: 9 } warmup: true } }",
-    "train_config.optimizer.momentum_optimizer.learning_rate={ exponential_decay_learning_rate {} }",
+    "train_config.optimizer.momentum_optimizer.learning_rate={ exponential_decay_learning_rate "
+    "{ decay_steps: 700 } }",
     "train_config.gradient_clipping_by_norm=10",
     "train_config.fine_tune_checkpoint_type=full",
     "train_config.data_augmentation_options={ ssd_random_crop { operations "
@@ -171,7 +172,7 @@ REFUSED = {
     ),
     f"{SSD}.loss.hard_example_miner={{ num_hard_examples: 64 }}": (
         f"{SSD}.loss.hard_example_miner",
-        "not supported; weighted_sigmoid_focal weighs hard examples itself",
+        "not supported; remove it and use weighted_sigmoid_focal, which weighs hard",
     ),
     f"{SSD}.loss.classification_loss.weighted_softmax={{}}": (
         f"{SSD}.loss.classification_loss.weighted_softmax",
@@ -388,6 +389,12 @@ def test_settings_must_fit_together(settings: tuple[str, ...]) -> None:
         pipeline.require_obeyed(pipeline.load(ZOO, settings))
 
 
+def test_the_default_of_a_setting_without_effect_is_not_held_against_a_person() -> None:
+    message = pipeline.load(ZOO, ["train_input_reader.max_number_of_boxes=50"]).message
+    message.train_config.ClearField("max_number_of_boxes")
+    assert refusals(message) == []
+
+
 @pytest.mark.parametrize(("height", "is_fine"), [(64, True), (96, True), (160, True), (100, False)])
 def test_image_sizes(height: int, is_fine: bool) -> None:
     # 100: 13, 7, 4 at strides 8, 16, 32.
@@ -525,13 +532,13 @@ def _other_value(field: Any) -> str:
 def test_every_config_in_the_wild_is_obeyed_or_refused_by_line(shared: Path) -> None:
     files = sorted((shared / "data/pipeline_configs_in_the_wild").glob("*.config"))
     counts: Counter[str] = Counter()
+    messages_with_line = 0
     for file in files:
         try:
             found = pipeline.load(file).refusals()
         except InputError as error:
-            assert str(error).startswith(f"{file}:"), error
-            assert str(error).removeprefix(f"{file}:").split(":")[0].isdigit(), error
             counts["not readable"] += 1
+            messages_with_line += str(error).startswith(f"{file}:{getattr(error, 'line', None)}: ")
             continue
         counts["refused" if found else "obeyed"] += 1
         for refusal in found:
@@ -539,6 +546,6 @@ def test_every_config_in_the_wild_is_obeyed_or_refused_by_line(shared: Path) -> 
             assert refusal.path, refusal
             assert refusal.why.endswith((".", ")")), refusal
     # The five: no value, an extension, a field TF2 dropped, and two with two alternatives at once.
-    assert counts["not readable"] == 5
+    assert counts["not readable"] == messages_with_line == 5
     assert counts["obeyed"] >= 13
     assert counts.total() == 110

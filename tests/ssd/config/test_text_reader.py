@@ -118,6 +118,12 @@ def test_every_field_has_its_line() -> None:
     assert {path: positions.get(path) for path in expected} == expected
 
 
+def test_a_section_is_where_its_name_is() -> None:
+    _, positions = read("train_config\n{\n data_augmentation_options\n {\n } }")
+    assert positions["train_config"] == 1
+    assert positions["train_config.data_augmentation_options[0]"] == 3
+
+
 def test_the_values_are_those_of_text_format() -> None:
     text = "model { ssd { post_processing { score_converter: SIGMOID logit_scale: 0.3 } } }"
     assert read(text)[0] == text_format.Parse(text, TrainEvalPipelineConfig())
@@ -183,6 +189,11 @@ BAD = {
     ),
     "two dots": ("eval_config { recall_lower_bound: 1.2.3 }", r"got 1\.2\.3; expected a number"),
     "not a number": ("eval_config { recall_lower_bound: -nan }", r"got -nan; expected a number"),
+    "leading zero": (
+        "eval_config { recall_lower_bound: 00.5 }",
+        r"got 00\.5; a number does not st",
+    ),
+    "underscore": ("eval_config { recall_lower_bound: 1_0 }", r"got 1_0; expected a number"),
     "beyond 32 bits": ("eval_config { recall_lower_bound: 1e39 }", r"got 1e39, which a 32-bit"),
     "number for a truth": (
         "eval_input_reader { shuffle: 2 }",
@@ -225,7 +236,7 @@ BAD = {
     "section twice": ("model {}\nmodel {}", r":2: model: set a second time; line 1 sets it"),
     "two alternatives": (
         "train_config { optimizer {\n adam_optimizer {}\n momentum_optimizer {} } }",
-        r":3: train_config\.optimizer\.momentum_optimizer: line 2 sets adam_optimizer already; only",
+        r":3: train_config\.optimizer\.momentum_optimizer: line 2 sets adam_optimizer already",
     ),
     "list not closed": (
         "eval_config { metrics_set: ['a',\n }",
