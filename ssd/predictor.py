@@ -72,7 +72,7 @@ class CheckpointPredictor:
 class SavedModelPredictor:
     """A SavedModel with the detection signature: ours, the zoo's or TFOD's."""
 
-    image_size = None
+    image_size: tuple[int, int] | None = None
     batch_size = 1
 
     def __init__(self, path: Path) -> None:

@@ -8,6 +8,7 @@ such as labels, are appended to the .tflite as a zip.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import flatbuffers
 from flatbuffers import encode, number_types, packer
@@ -26,31 +27,32 @@ COORDINATE_RATIO = 0  # CoordinateType
 _FIRST_SLOT = 4  # a table's list of fields begins with two uint16 sizes
 
 
+def _numbered(names: str) -> dict[str, int]:
+    return {name: number for number, name in enumerate(names.split())}
+
+
 class Slots:
     """Field numbers of each table; a union takes two, its type and its value."""
 
-    model = {
-        "name": 0,
-        "description": 1,
-        "version": 2,
-        "subgraphs": 3,
-        "author": 4,
-        "license": 5,
-        "files": 6,
-        "min_parser_version": 7,
-    }
-    subgraph = {"name": 0, "description": 1, "inputs": 2, "outputs": 3, "output_groups": 8}
-    tensor = {"name": 0, "description": 1, "content": 3, "process_units": 4, "stats": 5, "files": 6}
-    content = {"properties_type": 0, "properties": 1, "range": 2}
-    image = {"color_space": 0, "default_size": 1}
-    image_size = {"width": 0, "height": 1}
-    bounding_box = {"index": 0, "type": 1, "coordinate_type": 2}
-    value_range = {"min": 0, "max": 1}
-    process_unit = {"options_type": 0, "options": 1}
-    normalization = {"mean": 0, "std": 1}
-    stats = {"max": 0, "min": 1}
-    file = {"name": 0, "description": 1, "type": 2}
-    group = {"name": 0, "tensor_names": 1}
+    model: ClassVar = _numbered(
+        "name description version subgraphs author license files min_parser_version"
+    )
+    subgraph: ClassVar = _numbered(
+        "name description inputs outputs files input_units output_units input_groups output_groups"
+    )
+    tensor: ClassVar = _numbered(
+        "name description dimension_names content process_units stats files"
+    )
+    content: ClassVar = _numbered("properties_type properties range")
+    image: ClassVar = _numbered("color_space default_size")
+    bounding_box: ClassVar = _numbered("index type coordinate_type")
+    value_range: ClassVar = _numbered("min max")
+    process_unit: ClassVar = _numbered("options_type options")
+    normalization: ClassVar = _numbered("mean std")
+    stats: ClassVar = _numbered("max min")
+    file: ClassVar = _numbered("name description type")
+    group: ClassVar = _numbered("name tensor_names")
+    nothing: ClassVar = _numbered("")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from ssd import tflite_file
 from ssd.errors import InputError
 from ssd.label_map import LabelMap, LabelMapItem
 from ssd.standard_fields import LABEL_ID_OFFSET, DetectionFields
-from ssd.tflite_file import BOXES, CLASSES, COUNT, DETECTION_OUTPUTS, SCORES, TfliteFile
+from ssd.tflite_file import DETECTION_OP, DETECTION_OUTPUTS, TfliteFile
+from ssd.tflite_outputs import find_outputs
 
 # Real value of a pixel where the file does not say: (pixel - 127.5) / 127.5, that is [-1, 1].
 _MEAN = _STD = 127.5
@@ -24,34 +25,6 @@ _SCALE_TOLERANCE, _ZERO_POINT_TOLERANCE = 0.01, 1.0
 _LABEL_FILES = ("labels.txt", "labelmap.txt")
 _BACKGROUND_LINES = {"???", "background", "__background__", "_background_"}
 _GAP_LINES = {"", "???", "n/a"}
-
-# Names of outputs: in signatures of this kit, in metadata, in graphs of the TF Object Detection API.
-_ROLE_OF_NAME = {
-    BOXES: BOXES,
-    CLASSES: CLASSES,
-    SCORES: SCORES,
-    COUNT: COUNT,
-    "location": BOXES,
-    "category": CLASSES,
-    "score": SCORES,
-    "number of detections": COUNT,
-    "detection_boxes": BOXES,
-    "detection_classes": CLASSES,
-    "detection_scores": SCORES,
-    "num_detections": COUNT,
-    "output_3": BOXES,
-    "output_2": CLASSES,
-    "output_1": SCORES,
-    "output_0": COUNT,
-    "StatefulPartitionedCall:3": BOXES,
-    "StatefulPartitionedCall:2": CLASSES,
-    "StatefulPartitionedCall:1": SCORES,
-    "StatefulPartitionedCall:0": COUNT,
-    "TFLite_Detection_PostProcess": BOXES,
-    "TFLite_Detection_PostProcess:1": CLASSES,
-    "TFLite_Detection_PostProcess:2": SCORES,
-    "TFLite_Detection_PostProcess:3": COUNT,
-}
 
 
 class TflitePredictor:
@@ -109,8 +82,7 @@ class TflitePredictor:
         }
 
     def _detect(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        self._interpreter.set_tensor(self._input["index"], self._to_input(image)[np.newaxis])
-        self._interpreter.invoke()
+        self._run(image)
         return {
             role: _real_values(detail, self._interpreter.get_tensor(detail["index"]))[0]
             for role, detail in self._outputs.items()
@@ -129,61 +101,22 @@ class TflitePredictor:
         return details[0]
 
     def _detection_outputs(self, file: TfliteFile) -> dict[str, dict[str, Any]]:
-        details = {d["index"]: d for d in self._interpreter.get_output_details()}
-        found = file.detection_outputs or self._by_name(file) or self._by_shape()
-        if found:
-            return {role: details[found[role]] for role in DETECTION_OUTPUTS}
-        raise InputError(
-            f"{self.name}: gives {_listed(details.values())}; the four outputs of "
-            f"{tflite_file.DETECTION_OP} (boxes [1, D, 4], classes, scores, count) were expected"
-        )
+        found = find_outputs(self._interpreter, file, self._run_noise)
+        if not found:
+            details = self._interpreter.get_output_details()
+            raise InputError(
+                f"{self.name}: gives {_listed(details)}; the four outputs of "
+                f"{DETECTION_OP} (boxes [1, D, 4], classes, scores, count) were expected"
+            )
+        return found
 
-    def _by_name(self, file: TfliteFile) -> dict[str, int]:
-        """Role -> tensor index by the first kind of names that tells all four apart."""
-        details = self._interpreter.get_output_details()
-        indices = [d["index"] for d in details]
-        signatures = [
-            self._interpreter.get_signature_runner(key).get_output_details()
-            for key in self._interpreter.get_signature_list()
-        ]
-        kinds = [{name: d["index"] for name, d in signature.items()} for signature in signatures]
-        if len(file.outputs) == len(details):
-            kinds.append({d.name: n for d, n in zip(file.outputs, indices, strict=True)})
-        kinds.append({d["name"]: d["index"] for d in details})
-        for names in kinds:
-            roles = {_ROLE_OF_NAME[name]: n for name, n in names.items() if name in _ROLE_OF_NAME}
-            if len(roles) == len(DETECTION_OUTPUTS) and self._shapes_fit(roles):
-                return roles
-        return {}
+    def _run_noise(self) -> None:
+        noise = np.random.default_rng(0).uniform(0.0, 255.0, self._input["shape"][1:])
+        self._run(noise.astype(np.float32))
 
-    def _by_shape(self) -> dict[str, int]:
-        """Role -> tensor index by shape; of two alike, classes are the one that counts in ones."""
-        details = self._interpreter.get_output_details()
-        boxes = [d["index"] for d in details if d["shape"].tolist()[2:] == [4]]
-        count = [d["index"] for d in details if d["shape"].tolist() == [1]]
-        pair = [d["index"] for d in details if len(d["shape"]) == 2]
-        if [len(boxes), len(count), len(pair)] != [1, 1, 2]:
-            return {}
-        noise = np.random.default_rng(0).uniform(0, 255, self._input["shape"][1:])
-        self._interpreter.set_tensor(
-            self._input["index"], self._to_input(noise.astype(np.float32))[np.newaxis]
-        )
+    def _run(self, image: np.ndarray) -> None:
+        self._interpreter.set_tensor(self._input["index"], self._to_input(image)[np.newaxis])
         self._interpreter.invoke()
-        values = [self._interpreter.get_tensor(n) for n in pair]
-        is_whole = [bool(np.all(v == np.rint(v))) for v in values]
-        if is_whole[0] == is_whole[1]:
-            return {}
-        classes, scores = pair if is_whole[0] else pair[::-1]
-        return {BOXES: boxes[0], CLASSES: classes, SCORES: scores, COUNT: count[0]}
-
-    def _shapes_fit(self, roles: dict[str, int]) -> bool:
-        shapes = {d["index"]: d["shape"].tolist() for d in self._interpreter.get_output_details()}
-        found = {role: shapes.get(n, []) for role, n in roles.items()}
-        return (
-            found[BOXES][2:] == [4]
-            and found[COUNT] == [1]
-            and found[CLASSES] == found[SCORES] == found[BOXES][:2]
-        )
 
 
 def input_values(detail: dict[str, Any], file: TfliteFile) -> Callable[[np.ndarray], np.ndarray]:

@@ -106,8 +106,13 @@ def tiny_data(tiny_voc: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (splits / "train.txt").write_text("p0\np1\np2\np3\n")
     (splits / "val.txt").write_text("p4\np5\n")
     convert(
-        kind="voc", images=str(tiny_voc / "images"), annotations=str(tiny_voc / "annotations"),
-        output=str(folder / "records"), split_dir=str(splits), shards=1, workers=1,
+        kind="voc",
+        images=str(tiny_voc / "images"),
+        annotations=str(tiny_voc / "annotations"),
+        output=str(folder / "records"),
+        split_dir=str(splits),
+        shards=1,
+        workers=1,
     )
     return folder / "records"
 
@@ -126,7 +131,8 @@ def tiny_config(project: Path) -> Any:
     from ssd.config import pipeline
 
     return pipeline.load(
-        project / f"pipeline_configs/{FPNLITE_CONFIG}.config", TINY_OVERRIDES).message
+        project / f"pipeline_configs/{FPNLITE_CONFIG}.config", TINY_OVERRIDES
+    ).message
 
 
 @pytest.fixture(scope="session")
@@ -135,7 +141,8 @@ def _shared_tiny_detector(project: Path) -> tuple[Detector, dict[str, np.ndarray
     from ssd.models.builder import build_detector
 
     config = pipeline.load(
-        project / f"pipeline_configs/{FPNLITE_CONFIG}.config", TINY_OVERRIDES).message
+        project / f"pipeline_configs/{FPNLITE_CONFIG}.config", TINY_OVERRIDES
+    ).message
     detector = build_detector(config.model, seed=7)
     initial = {key: v.numpy() for key, v in detector.checkpoint_variables().items()}
     return detector, initial

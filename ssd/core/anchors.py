@@ -10,8 +10,13 @@ _F = np.float32
 
 
 def multiscale_grid_anchors(
-    feature_map_shapes: Sequence[tuple[int, int]], image_size: tuple[int, int], *, min_level: int,
-    anchor_scale: float, aspect_ratios: Sequence[float], scales_per_octave: int,
+    feature_map_shapes: Sequence[tuple[int, int]],
+    image_size: tuple[int, int],
+    *,
+    min_level: int,
+    anchor_scale: float,
+    aspect_ratios: Sequence[float],
+    scales_per_octave: int,
 ) -> np.ndarray:
     """Returns the anchors of a feature pyramid; all arithmetic in float32, in the original's order.
 
@@ -41,7 +46,8 @@ def multiscale_grid_anchors(
         heights, widths = _sizes(anchor_scale * stride, scales, aspect_ratios)
         y_centers, x_centers = (
             np.arange(count, dtype=_F) * _F(stride) + _F(stride / 2 if side % stride == 0 else 0)
-            for count, side in zip((rows, columns), image_size, strict=True))
+            for count, side in zip((rows, columns), image_size, strict=True)
+        )
         y, x = (grid.reshape(-1, 1) for grid in np.meshgrid(y_centers, x_centers, indexing="ij"))
         half = _F(0.5)
         corners = (y - half * heights, x - half * widths, y + half * heights, x + half * widths)

@@ -42,7 +42,8 @@ def encode_boxes(
 
 
 def decode_boxes(
-    box_encodings: TensorLike, anchors: TensorLike,
+    box_encodings: TensorLike,
+    anchors: TensorLike,
     scale_factors: ScaleFactors = (10.0, 10.0, 5.0, 5.0),
 ) -> tf.Tensor:
     """Returns float32 [..., A, 4] boxes, yxyx normalized, not clipped.

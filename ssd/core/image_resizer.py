@@ -17,6 +17,9 @@ def resize_bilinear_legacy(images: TensorLike, size: tuple[int, int]) -> tf.Tens
     images = tf.convert_to_tensor(images)
     is_single = images.shape.rank == 3
     resized = tf.raw_ops.ResizeBilinear(
-        images=images[tf.newaxis] if is_single else images, size=size, align_corners=False,
-        half_pixel_centers=False)
+        images=images[tf.newaxis] if is_single else images,
+        size=size,
+        align_corners=False,
+        half_pixel_centers=False,
+    )
     return resized[0] if is_single else resized

@@ -19,7 +19,8 @@ def resize_bilinear_legacy_numpy(image: np.ndarray, size: tuple[int, int]) -> np
     if image.shape[:2] == tuple(size):
         return image.astype(np.float32)
     (top, bottom, y_share), (left, right, x_share) = (
-        _neighbours(length, target) for length, target in zip(image.shape[:2], size, strict=True))
+        _neighbours(length, target) for length, target in zip(image.shape[:2], size, strict=True)
+    )
     x_share, y_share = x_share[:, np.newaxis], y_share[:, np.newaxis, np.newaxis]
 
     def rows(indices: np.ndarray) -> np.ndarray:

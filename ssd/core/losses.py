@@ -26,7 +26,11 @@ def smooth_l1(
 
 
 def sigmoid_focal(
-    logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, *, gamma: float = 2.0,
+    logits: tf.Tensor,
+    targets: tf.Tensor,
+    weights: tf.Tensor,
+    *,
+    gamma: float = 2.0,
     alpha: float | None = 0.25,
 ) -> tf.Tensor:
     """Returns the focal loss per anchor and column, times the weight; float32 [B, A, C+1].

@@ -9,8 +9,12 @@ IGNORED = -2  # learns nothing
 
 
 def match(
-    similarity: tf.Tensor, valid_rows: tf.Tensor, *, matched_threshold: float | None,
-    unmatched_threshold: float | None, negatives_lower_than_unmatched: bool = True,
+    similarity: tf.Tensor,
+    valid_rows: tf.Tensor,
+    *,
+    matched_threshold: float | None,
+    unmatched_threshold: float | None,
+    negatives_lower_than_unmatched: bool = True,
     force_match_for_each_row: bool = False,
 ) -> tf.Tensor:
     """Returns int32 [B, A]: the groundtruth row of each anchor, UNMATCHED or IGNORED.
@@ -34,8 +38,9 @@ def match(
         below, between = UNMATCHED, IGNORED
         if not negatives_lower_than_unmatched:
             below, between = between, below
-        result = tf.where(best < unmatched_threshold, below,
-                          tf.where(best < matched_threshold, between, best_row))
+        result = tf.where(
+            best < unmatched_threshold, below, tf.where(best < matched_threshold, between, best_row)
+        )
     if not force_match_for_each_row:
         return result
     forced_row = _forced_rows(similarity, valid_rows)
@@ -52,5 +57,6 @@ def _forced_rows(similarity: tf.Tensor, valid_rows: tf.Tensor) -> tf.Tensor:
     nobody = tf.fill([batch, anchors], tf.cast(rows, tf.float32))
     # float32, because GPUs scatter the minimum of floats only; exact up to 2^24 rows.
     forced = tf.tensor_scatter_nd_min(
-        nobody, tf.stack([image_numbers, wanted], axis=-1), tf.cast(row_numbers, tf.float32))
+        nobody, tf.stack([image_numbers, wanted], axis=-1), tf.cast(row_numbers, tf.float32)
+    )
     return tf.cast(forced, tf.int32)

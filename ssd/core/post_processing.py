@@ -44,8 +44,13 @@ def sigmoid_scores(logits: tf.Tensor, *, logit_scale: float = 1.0) -> tf.Tensor:
 
 
 def multiclass_nms(
-    boxes: tf.Tensor, scores: tf.Tensor, *, score_threshold: float, iou_threshold: float,
-    max_detections_per_class: int, max_total_detections: int,
+    boxes: tf.Tensor,
+    scores: tf.Tensor,
+    *,
+    score_threshold: float,
+    iou_threshold: float,
+    max_detections_per_class: int,
+    max_total_detections: int,
 ) -> Detections:
     """Returns the boxes that survive greedy suppression in their class.
 
@@ -59,12 +64,15 @@ def multiclass_nms(
       score_threshold, iou_threshold, max_detections_per_class, max_total_detections: as in
         `batch_non_max_suppression`.
     """
-    limits = _Limits(
-        score_threshold, iou_threshold, max_detections_per_class, max_total_detections)
+    limits = _Limits(score_threshold, iou_threshold, max_detections_per_class, max_total_detections)
     signature = (tf.float32, tf.float32, tf.int32, tf.int32, tf.int32)
-    return Detections(*tf.map_fn(
-        lambda image: tuple(_detect(*image, limits)), (boxes, scores),
-        fn_output_signature=signature))
+    return Detections(
+        *tf.map_fn(
+            lambda image: tuple(_detect(image[0], image[1], limits)),
+            (boxes, scores),
+            fn_output_signature=signature,
+        )
+    )
 
 
 def _detect(boxes: tf.Tensor, scores: tf.Tensor, limits: _Limits) -> Detections:
@@ -98,24 +106,29 @@ def _suppress(
     def one_class(candidates: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         class_scores, class_anchors = candidates
         kept, _, count = tf.raw_ops.NonMaxSuppressionV5(
-            boxes=tf.gather(boxes, class_anchors), scores=class_scores,
-            max_output_size=limits.per_class, iou_threshold=limits.iou_threshold,
-            score_threshold=limits.score_threshold, soft_nms_sigma=0.0,
-            pad_to_max_output_size=True)
+            boxes=tf.gather(boxes, class_anchors),
+            scores=class_scores,
+            max_output_size=limits.per_class,
+            iou_threshold=limits.iou_threshold,
+            score_threshold=limits.score_threshold,
+            soft_nms_sigma=0.0,
+            pad_to_max_output_size=True,
+        )
         is_kept = tf.range(limits.per_class) < count
-        return (tf.gather(class_anchors, kept),
-                tf.where(is_kept, tf.gather(class_scores, kept), -1.0))
+        return (
+            tf.gather(class_anchors, kept),
+            tf.where(is_kept, tf.gather(class_scores, kept), -1.0),
+        )
 
     kept_anchors, kept_scores = tf.map_fn(
-        one_class, (scores, anchors), fn_output_signature=(tf.int32, tf.float32))
+        one_class, (scores, anchors), fn_output_signature=(tf.int32, tf.float32)
+    )
     kept_boxes = box_ops.clip(tf.gather(boxes, kept_anchors))  # [C, P, 4]
     kept_scores = tf.where(box_ops.area(kept_boxes) > 0.0, kept_scores, -1.0)
     return _best(kept_boxes, kept_scores, kept_anchors, limits)
 
 
-def _best(
-    boxes: tf.Tensor, scores: tf.Tensor, anchors: tf.Tensor, limits: _Limits
-) -> Detections:
+def _best(boxes: tf.Tensor, scores: tf.Tensor, anchors: tf.Tensor, limits: _Limits) -> Detections:
     """The `total` best of [C, P] candidates; those with score -1 do not count."""
     missing = tf.maximum(0, limits.total - tf.size(scores))
     flat_scores = tf.pad(tf.reshape(scores, [-1]), [[0, missing]], constant_values=-1.0)

@@ -32,9 +32,14 @@ class Targets(NamedTuple):
 
 
 def assign(
-    anchors: TensorLike, groundtruth_boxes: tf.Tensor, groundtruth_classes_one_hot: tf.Tensor,
-    groundtruth_weights: tf.Tensor, *, matched_threshold: float | None,
-    unmatched_threshold: float | None, negatives_lower_than_unmatched: bool = True,
+    anchors: TensorLike,
+    groundtruth_boxes: tf.Tensor,
+    groundtruth_classes_one_hot: tf.Tensor,
+    groundtruth_weights: tf.Tensor,
+    *,
+    matched_threshold: float | None,
+    unmatched_threshold: float | None,
+    negatives_lower_than_unmatched: bool = True,
     force_match_for_each_row: bool = False,
     scale_factors: box_coder.ScaleFactors = (10.0, 10.0, 5.0, 5.0),
 ) -> Targets:
@@ -56,7 +61,9 @@ def assign(
     boxes, weights = groundtruth_boxes[:, :count], groundtruth_weights[:, :count]
     classes = groundtruth_classes_one_hot[:, :count]
     match = matcher.match(
-        box_ops.iou(boxes, anchors), weights > 0.0, matched_threshold=matched_threshold,
+        box_ops.iou(boxes, anchors),
+        weights > 0.0,
+        matched_threshold=matched_threshold,
         unmatched_threshold=unmatched_threshold,
         negatives_lower_than_unmatched=negatives_lower_than_unmatched,
         force_match_for_each_row=force_match_for_each_row,

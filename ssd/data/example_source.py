@@ -21,7 +21,11 @@ from ssd.standard_fields import LABEL_ID_OFFSET, InputFields
 
 MakeExample = Callable[[tf.Tensor], Example]
 
+# Examples per chunk of `dataset`: so many are tried, at most, before a fault is reported.
+_CHUNK = 1024
+
 _NUMBER = "example_number"
+_IS_MARK = "is_mark"
 
 
 @functools.lru_cache(maxsize=4)
@@ -80,15 +84,15 @@ class ExampleSource:
         with tf.control_dependencies([self._check(example)]):
             return {**example, InputFields.source_id: tf.identity(source_id)}
 
-    def refuse(self, number: int) -> None:
-        """Raises what is wrong with the record of example `number`, an InputError."""
+    def refuse(self, number: int, make: MakeExample) -> None:
+        """Raises what is wrong with example `number`: an InputError, or the bug in `make`."""
         record = self.record_number(number)
         place = self._records.place(record)
         fault = record_faults.find(self._records.read(record), self._decode, self._num_classes)
         if fault:
             raise InputError(f"{place}: {fault}")
         # Not the record: either this raises the bug again, or the fault has passed.
-        self.load(tf.constant(number, tf.int64))
+        make(tf.constant(number, tf.int64))
         raise InputError(
             f"{place}: could not be used, yet a second look finds nothing wrong; memory may have "
             f"run out: free some and start again"
@@ -104,27 +108,15 @@ class ExampleSource:
           first: number of the first example.
           end: number after the last one; None for an endless dataset.
           make: int64 [] -> example; calls `load`. It may fail for an unusable record only.
-
-        Raises:
-          InputError: the first example is unusable.
         """
-        self._require_usable(first, make)
-        numbers = tf.data.Dataset.range(first, np.iinfo(np.int64).max if end is None else end)
-        examples = numbers.map(
-            lambda number: {**make(number), _NUMBER: number},
-            num_parallel_calls=len(os.sched_getaffinity(0)),
-            deterministic=True,
+        stop = np.iinfo(np.int64).max if end is None else end
+        starts = tf.data.Dataset.range(first, stop, _CHUNK)
+        examples = starts.flat_map(
+            lambda start: _chunk(make, start, tf.minimum(start + _CHUNK, stop))
         )
-        # An error here has no file in it. So failed examples are left out, a gap in the numbers
-        # shows that one was, and `refuse` puts it in words. The gap ends, since the first example
-        # is usable and comes again in each epoch.
-        examples = examples.ignore_errors()
-        if end is not None:
-            examples = examples.concatenate(_end_mark(examples.element_spec, end)).scan(
-                tf.constant(first, tf.int64), self._without_gap
-            )
-            return examples.take(end - first)
-        return examples.scan(tf.constant(first, tf.int64), self._without_gap)
+        checked = functools.partial(self._without_gap, make)
+        examples = examples.scan(tf.constant(first, tf.int64), checked)
+        return examples.filter(lambda is_mark, _: ~is_mark).map(lambda _, example: example)
 
     def _read(self, number: np.int64) -> tuple[bytes, np.int64]:
         record = self.record_number(int(number))
@@ -140,32 +132,48 @@ class ExampleSource:
         )
         return tf.debugging.Assert(is_usable, [boxes, class_indices])
 
-    def _require_usable(self, number: int, make: MakeExample) -> None:
-        try:
-            make(tf.constant(number, tf.int64))
-        except tf.errors.OpError:
-            self.refuse(number)
+    def _without_gap(
+        self, make: MakeExample, expected: tf.Tensor, element: Example
+    ) -> tuple[tf.Tensor, tuple[tf.Tensor, Example]]:
+        example = dict(element)
+        number, is_mark = example.pop(_NUMBER), example.pop(_IS_MARK)
 
-    def _without_gap(self, expected: tf.Tensor, example: Example) -> tuple[tf.Tensor, Example]:
-        example = dict(example)
-        is_next = tf.equal(example.pop(_NUMBER), expected)
+        def refuse(number: np.int64) -> bool:
+            self.refuse(int(number), make)
+            return False
+
         checked = tf.cond(
-            is_next,
+            tf.equal(number, expected),
             lambda: tf.constant(True),
-            lambda: tf.numpy_function(self._refuse_op, [expected], tf.bool),
+            lambda: tf.numpy_function(refuse, [expected], tf.bool),
         )
         with tf.control_dependencies([checked]):
-            return expected + 1, {key: tf.identity(value) for key, value in example.items()}
-
-    def _refuse_op(self, number: np.int64) -> bool:
-        self.refuse(int(number))
-        return False
+            following = expected + tf.cast(~is_mark, tf.int64)
+            return following, (is_mark, {k: tf.identity(v) for k, v in example.items()})
 
 
-def _end_mark(spec: dict[str, tf.TensorSpec], end: int) -> tf.data.Dataset:
-    """Returns one example of zeros with number `end`: it shows a gap at the very end."""
-    mark = {
-        key: tf.zeros([size or 0 for size in tensor.shape], tensor.dtype)
-        for key, tensor in spec.items()
+def _available_cpus() -> int:
+    # What a container or `taskset` allows, where the system can tell.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _chunk(make: MakeExample, start: tf.Tensor, stop: tf.Tensor) -> tf.data.Dataset:
+    """Returns the usable examples of start..stop-1, then a mark with the number `stop`.
+
+    An error of the graph has no file in it. So an example that fails is left out; the gap in the
+    numbers shows that one was, `refuse` puts it in words. The mark shows a gap at the end, and ends
+    the search for a usable example when nothing can be read any more.
+    """
+    examples = tf.data.Dataset.range(start, stop).map(
+        lambda number: {**make(number), _NUMBER: number, _IS_MARK: tf.constant(False)},
+        num_parallel_calls=_available_cpus(),
+        deterministic=True,
+    )
+    zeros = {
+        key: tf.zeros([size or 0 for size in spec.shape], spec.dtype)
+        for key, spec in examples.element_spec.items()
     }
-    return tf.data.Dataset.from_tensors({**mark, _NUMBER: tf.constant(end, tf.int64)})
+    mark = {**zeros, _NUMBER: stop, _IS_MARK: tf.constant(True)}
+    return examples.ignore_errors().concatenate(tf.data.Dataset.from_tensors(mark))

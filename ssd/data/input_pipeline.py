@@ -75,9 +75,6 @@ def train_dataset(
       int32 [B, 2]; groundtruth_boxes float32 [B, G, 4], groundtruth_classes_one_hot float32
       [B, G, C] and groundtruth_weights float32 [B, G], rows from num_groundtruth_boxes int32 [B] on
       all zero; NUM_DROPPED_BOXES and NUM_TRUNCATED_BOXES int32 [B].
-
-    Raises:
-      InputError: the first record is unusable.
     """
     source = ExampleSource(
         record_index, Decoder(label_map), num_classes, shuffle_seed=seed if shuffle else None
@@ -122,7 +119,6 @@ def eval_dataset(
       count of the batch; the other images have rows of zeros from num_groundtruth_boxes on.
 
     Raises:
-      InputError: the first record is unusable.
       ValueError: several images of different sizes cannot be one batch.
     """
     if image_size is None and batch_size != 1:
@@ -160,9 +156,13 @@ def train_dataset_from_config(
     """
     reader, place = config.train_input_reader, "train_input_reader"
     num_classes = config.model.ssd.num_classes
+    if record_index is None:
+        record_index = input_reader.open_records(reader, place)
+    if label_map is None:
+        label_map = input_reader.open_label_map(reader, num_classes, place)
     return train_dataset(
-        record_index=record_index or input_reader.open_records(reader, place),
-        label_map=label_map or input_reader.open_label_map(reader, num_classes, place),
+        record_index=record_index,
+        label_map=label_map,
         num_classes=num_classes,
         augmentations=augmentation_builder.build(config.train_config.data_augmentation_options),
         image_size=input_reader.image_size_of(config.model.ssd.image_resizer),

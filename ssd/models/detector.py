@@ -22,8 +22,8 @@ _LEAF_NAMES = {keras.layers.DepthwiseConv2D: {"kernel": "depthwise_kernel"}}
 class MatcherSettings:
     """`argmax_matcher`; field names are those of pipeline.config."""
 
-    matched_threshold: float
-    unmatched_threshold: float
+    matched_threshold: float | None
+    unmatched_threshold: float | None
     negatives_lower_than_unmatched: bool
     force_match_for_each_row: bool
 
@@ -223,13 +223,13 @@ class Detector:
     def checkpoint_variables(self) -> dict[str, tf.Variable]:
         """All variables by their path below `model/` in checkpoints."""
         parts = {
-            "_feature_extractor": self.network.feature_extractor,
-            "_box_predictor": self.network.box_predictor,
+            "_feature_extractor": self.network.feature_extractor.checkpoint_layers(),
+            "_box_predictor": self.network.box_predictor.checkpoint_layers(),
         }
         return {
             f"{part}/{path}/{leaf}": variable
-            for part, layer_group in parts.items()
-            for path, layer in layer_group.checkpoint_layers().items()
+            for part, layers in parts.items()
+            for path, layer in layers.items()
             for leaf, variable in _layer_variables(layer).items()
         }
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import collections
 import importlib.util
 import json
-import re
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -15,24 +13,20 @@ from ssd import doctor
 
 FAKE_TENSORFLOW = """
 print("a plug-in talks")
-print('{"version": "2.20.0", "gpus": [], "is_built_with_cuda": true}')
+print('{"version": "2.20.0", "gpus": []}')
+print("and says good-bye")
 """
 
 
 @pytest.fixture(autouse=True)
 def quiet_computer(monkeypatch, tmp_path):
     """TensorFlow is there at once, one package is asked for, no variable is set."""
-    for name in doctor._VARIABLES:
+    for name in ("KERAS_BACKEND", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(doctor, "_PROBE", FAKE_TENSORFLOW)
-    requirements(monkeypatch, tmp_path, "pytest>=7\n")
-
-
-def requirements(monkeypatch, tmp_path, text):
-    path = tmp_path / "requirements.txt"
-    path.write_text(text)
-    monkeypatch.setattr(doctor, "REQUIREMENTS", path)
+    monkeypatch.setattr(doctor, "REQUIREMENTS", tmp_path / "requirements.txt")
+    doctor.REQUIREMENTS.write_text("pytest>=7\n")
 
 
 def first_line(capsys, as_json=False):
@@ -50,21 +44,8 @@ def test_this_computer(monkeypatch):
     monkeypatch.undo()
     found = doctor.report()
     assert found["problems"] == []
-    assert found["healthy"]
+    assert {row["state"] for row in found["requirements"]} == {"ok"}
     assert found["tensorflow"]["version"].startswith("2.2")
-    assert found["cpus"] >= 1
-    assert found["memory"]["total"] > 1 << 28
-    assert found["memory"]["available"] <= found["memory"]["total"]
-    assert found["disk"]["free"] > 0
-    assert [row["state"] for row in found["zoo"]["models"]]
-    json.dumps(found)
-
-
-def test_every_line_of_our_requirements_is_checked():
-    path = Path(doctor.__file__).parents[1] / "requirements.txt"
-    rows = doctor._requirements(path)
-    assert {row["state"] for row in rows} <= {"ok", "missing", "mismatch"}
-    assert "tensorflow" in {row["name"] for row in rows}
 
 
 def test_json_is_one_object_with_the_same_verdict(capsys):
@@ -72,76 +53,48 @@ def test_json_is_one_object_with_the_same_verdict(capsys):
     found = json.loads(line)
     assert healthy
     assert found["healthy"] is True
-    assert found["problems"] == []
     assert set(found) == {
         *("healthy", "problems", "notes", "python", "platform", "cpus", "memory", "disk", "gpus"),
-        *("tensorflow", "protobuf", "requirements", "zoo", "environment"),
+        *("tensorflow", "requirements", "zoo"),
     }
+    assert found["memory"]["available"] <= found["memory"]["total"]
+    assert found["disk"]["free"] > 0
+
+
+# --- Packages ---
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "said"),
     [
-        ("no-such-package~=1.2\n", r"missing: no-such-package~=1.2; run: .*pip install -r "),
-        ("pytest>=7\npytest<3\n", r"other versions: pytest \d.* \(expected pytest<3\); run: .*-r"),
-        ("no-such-a\npytest==0.1\nno-such-b\n", r"missing: no-such-a, no-such-b; run: "),
+        ("no-such-package~=1.2\n", "no-such-package~=1.2 (not installed)"),
+        ("pytest>=7\npytest<3\n", f"pytest<3 ({pytest.__version__} installed)"),
+        ("no-such-a\npytest>=7\nno-such-b\n", "no-such-a (not installed), no-such-b (not install"),
     ],
-    ids=["missing", "other version", "both"],
+    ids=["missing", "other version", "two"],
 )
-def test_packages(monkeypatch, tmp_path, capsys, text, message):
-    requirements(monkeypatch, tmp_path, text)
+def test_packages(tmp_path, capsys, text, said):
+    doctor.REQUIREMENTS.write_text(text)
     healthy, line = first_line(capsys)
     assert not healthy
-    assert line.startswith("NOT READY: ")
-    assert re.search(message, line)
-    assert line.endswith(f"pip install -r {tmp_path}/requirements.txt")
-
-
-def test_no_requirements_file(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(doctor, "REQUIREMENTS", tmp_path / "gone.txt")
-    healthy, line = first_line(capsys)
-    assert not healthy
-    assert line == (
-        f"NOT READY: {tmp_path}/gone.txt is missing; run: git checkout requirements.txt"
-    )
+    assert line.startswith(f"NOT READY: packages: {said}")
+    assert line.endswith(f"; run: {sys.executable} -m pip install -r {tmp_path}/requirements.txt")
 
 
 @pytest.mark.parametrize(
-    ("probe", "reason"),
+    ("line", "name", "state"),
     [
-        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
-        (
-            "raise TypeError('Descriptors cannot be created')",
-            "TypeError: Descriptors cannot be created",
-        ),
-        ("import os; os.abort()", "the interpreter was killed by signal 6"),
-        ("import sys; sys.exit(3)", "exit code 3"),
-        ("import time; time.sleep(20)", "no answer within 1 s"),
+        ("pytest", "pytest", "ok"),
+        ("pytest>=7,<1000  # why", "pytest", "ok"),
+        ("PyTest[extra, other] >= 7", "PyTest", "ok"),
+        ("pytest<1", "pytest", "mismatch"),
+        ("no_such.package-x==1", "no_such.package-x", "missing"),
     ],
-    ids=["missing", "broken", "crash", "exit", "hang"],
 )
-def test_tensorflow_that_cannot_be_imported(monkeypatch, capsys, probe, reason):
-    monkeypatch.setattr(doctor, "_PROBE", probe)
-    if "sleep" in probe:
-        monkeypatch.setattr(doctor, "IMPORT_SECONDS", 1.0)
-    healthy, line = first_line(capsys)
-    assert not healthy
-    assert line == (
-        f"NOT READY: TensorFlow cannot be imported: {reason}; run: {sys.executable} -m pip install "
-        "--force-reinstall 'tensorflow==2.20.*'"
-    )
-
-
-@pytest.mark.parametrize(
-    ("version", "healthy"),
-    [("2.20.1", True), ("2.21.0", True), ("2.19.0", False), ("2.22.0rc1", False), ("3.0", False)],
-)
-def test_tensorflow_versions(monkeypatch, capsys, version, healthy):
-    monkeypatch.setattr(doctor, "_PROBE", FAKE_TENSORFLOW.replace("2.20.0", version))
-    verdict, line = first_line(capsys)
-    assert verdict is healthy
-    if not healthy:
-        assert f"TensorFlow {version}, expected 2.20 or 2.21" in line
+def test_requirement_lines(line, name, state):
+    doctor.REQUIREMENTS.write_text(f"# comment\n\n-r other.txt\n{line}\n")
+    (row,) = doctor._requirements()
+    assert (row["name"], row["state"]) == (name, state)
 
 
 @pytest.mark.parametrize(
@@ -151,45 +104,79 @@ def test_tensorflow_versions(monkeypatch, capsys, version, healthy):
         ("tensorflow", "2.21.0", "ok"),
         ("tensorflow-cpu", "2.20.0", "ok"),
         ("tensorflow", "2.18.1", "mismatch"),
+        ("tensorflow", "2.200.0", "mismatch"),
         ("keras", "3.0", "missing"),
     ],
 )
-def test_any_supported_tensorflow_wheel_will_do(monkeypatch, tmp_path, wheel, version, state):
+def test_any_supported_tensorflow_wheel_will_do(monkeypatch, wheel, version, state):
     def installed(name):
         if name != wheel:
             raise doctor.importlib.metadata.PackageNotFoundError(name)
         return version
 
     monkeypatch.setattr(doctor.importlib.metadata, "version", installed)
-    requirements(monkeypatch, tmp_path, "tensorflow==2.20.*\n")
-    assert [row["state"] for row in doctor._requirements(doctor.REQUIREMENTS)] == [state]
+    doctor.REQUIREMENTS.write_text("tensorflow==2.20.*\n")
+    assert [row["state"] for row in doctor._requirements()] == [state]
+
+
+def test_versions_are_not_judged_without_the_package_that_can(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "packaging.requirements", None)
+    doctor.REQUIREMENTS.write_text("pytest<3\nno-such-package\n")
+    healthy, line = first_line(capsys)
+    assert not healthy
+    assert line.startswith("NOT READY: packages: no-such-package (not installed); run: ")
+
+
+@pytest.mark.parametrize(
+    ("probe", "reason"),
+    [
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("raise TypeError('Descriptors cannot be created')", "TypeError: Descriptors cannot be cr"),
+        ("import os; os.abort()", "exit code -6"),
+        ("import time; time.sleep(20)", "no answer within 1 s"),
+    ],
+    ids=["missing", "broken", "crash", "hang"],
+)
+def test_tensorflow_that_cannot_be_imported(monkeypatch, capsys, probe, reason):
+    monkeypatch.setattr(doctor, "_PROBE", probe)
+    if "sleep" in probe:
+        monkeypatch.setattr(doctor, "IMPORT_SECONDS", 1.0)
+    healthy, line = first_line(capsys)
+    assert not healthy
+    assert line.startswith(f"NOT READY: TensorFlow cannot be imported: {reason}")
+    assert line.endswith(f"{sys.executable} -m pip install --force-reinstall 'tensorflow==2.20.*'")
+    # Where the package itself is missing, one command is enough.
+    doctor.REQUIREMENTS.write_text("tensorflow-of-mine==1.0\n")
+    if "sleep" not in probe:
+        assert len(doctor.report()["problems"]) == 1
+
+
+# --- The computer ---
 
 
 def test_a_gpu_is_named(monkeypatch, capsys):
-    monkeypatch.setattr(
-        doctor, "_PROBE", FAKE_TENSORFLOW.replace('"gpus": []', '"gpus": ["Tesla T4"]')
-    )
+    probe = FAKE_TENSORFLOW.replace('"gpus": []', '"gpus": ["Tesla T4"]')
+    monkeypatch.setattr(doctor, "_PROBE", probe)
     assert first_line(capsys)[1].endswith("GPU yes, Tesla T4")
 
 
 @pytest.mark.parametrize(
-    ("visible", "note"),
+    ("visible", "mend"),
     [
-        (
-            None,
-            r"does not see it",
-        ),
-        ("-1", r"CUDA_VISIBLE_DEVICES hides the GPU"),
-        ("", r"CUDA_VISIBLE_DEVICES hides the GPU"),
+        (None, f"{sys.executable} -m pip install 'tensorflow[and-cuda]==2.20.0'"),
+        ("-1", "unset CUDA_VISIBLE_DEVICES"),
+        ("", "unset CUDA_VISIBLE_DEVICES"),
     ],
 )
-def test_a_gpu_that_is_not_seen(monkeypatch, visible, note):
+def test_a_gpu_that_is_not_seen(monkeypatch, visible, mend):
     monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     found = doctor.report()
     assert found["healthy"]
-    assert [note in row["what"] for row in found["notes"]] == [True]
+    assert f"note: there is a GPU, but TensorFlow does not see it; {mend}" in (
+        doctor.format_report(found)
+    )
 
 
 VersionInfo = collections.namedtuple("VersionInfo", "major minor micro releaselevel serial")
@@ -205,114 +192,48 @@ def test_python_versions(monkeypatch, capsys, minor, healthy):
         assert line.startswith(f"NOT READY: Python 3.{minor}.1, expected 3.10 to 3.13; run: rm -rf")
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "line"),
-    [
-        (
-            "KERAS_BACKEND",
-            "jax",
-            "KERAS_BACKEND=jax, expected tensorflow; run: unset KERAS_BACKEND",
-        ),
-        ("TF_USE_LEGACY_KERAS", "1", "asks for Keras 2; run: unset TF_USE_LEGACY_KERAS"),
-    ],
-)
-def test_variables_that_stop_the_kit(monkeypatch, capsys, name, value, line):
-    monkeypatch.setenv(name, value)
-    healthy, said = first_line(capsys)
-    assert not healthy
-    assert said.endswith(line)
-
-
-def test_passwords_in_variables_are_not_shown(monkeypatch, capsys):
-    monkeypatch.setenv("https_proxy", "http://me:secret@proxy:3128")
-    monkeypatch.setenv("ZOO_MIRROR", "https://me:secret@zoo")
-    doctor.print_report()
-    out = capsys.readouterr().out
-    assert "secret" not in out
-    assert "https_proxy=http://***@proxy:3128" in out
-
-
-def test_a_folder_that_cannot_be_written(monkeypatch, capsys):
-    def refuse(**_):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", refuse)
-    healthy, line = first_line(capsys)
-    assert not healthy
-    assert line == f"NOT READY: {Path.cwd()} cannot be written; run: cd to a folder of your own"
+def test_all_that_is_wrong_is_said(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    monkeypatch.chdir(tmp_path)
+    assert not doctor.print_report()
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        f"NOT READY: {tmp_path} cannot be written; run: cd to a folder of yours",
+        "  also: KERAS_BACKEND=jax, expected tensorflow; run: unset KERAS_BACKEND",
+    ]
 
 
 def test_little_memory_and_disk_are_notes(monkeypatch):
-    memory = {"total": 8 << 30, "available": 3 << 29}
-    monkeypatch.setattr(doctor, "_memory", lambda: memory)
-    monkeypatch.setattr(
-        doctor, "_disk", lambda path: {"path": str(path), "free": 1 << 30, "is_writable": True}
-    )
+    monkeypatch.setattr(doctor, "_memory", lambda: {"total": 8 << 30, "available": 3 << 29})
+    monkeypatch.setattr(doctor, "LOW_DISK_BYTES", 1 << 80)
     found = doctor.report()
     assert found["healthy"]
     assert [row["what"] for row in found["notes"]] == [
         "1.5 GB of memory available",
-        "1.0 GB of disk free",
+        f"{found['disk']['free'] / 2**30:.1f} GB of disk free",
     ]
 
 
-def test_a_computer_that_tells_nothing(monkeypatch):
-    monkeypatch.setattr(doctor, "_memory", lambda: {"total": None, "available": None})
-    monkeypatch.setattr(
-        doctor, "_disk", lambda path: {"path": str(path), "free": None, "is_writable": True}
-    )
-    found = doctor.report()
-    assert found["healthy"]
-    assert "memory:       unknown, unknown available" in doctor.format_report(found)
-
-
-def test_memory_of_a_container(monkeypatch):
-    numbers = {"/sys/fs/cgroup/memory.max": 2 << 20, "/sys/fs/cgroup/memory.current": 3 << 19}
-    monkeypatch.setattr(doctor, "_number", numbers.get)
-    # 2 MiB less 1.5 MiB used is 512 KiB.
-    assert doctor._memory() == {"total": 2 << 20, "available": 1 << 19}
-
-
+# MemTotal 8 MiB, available 6 MiB; the container may have 2 MiB and uses 1.5 MiB of them.
 @pytest.mark.parametrize(
-    ("line", "name", "state"),
+    ("limit", "memory"),
     [
-        ("pytest", "pytest", "ok"),
-        ("pytest>=7,<1000  # why", "pytest", "ok"),
-        ("PyTest[extra, other] >= 7", "PyTest", "ok"),
-        ("pytest!=0.1", "pytest", "ok"),
-        ("pytest<1", "pytest", "mismatch"),
-        ("pytest=7", "pytest", "mismatch"),
-        ("no_such.package-x==1", "no_such.package-x", "missing"),
-        ('pytest>=7; python_version < "3.11"', None, "not checked"),
-        ("pytest @ https://example.org/pytest.whl", None, "not checked"),
+        (None, {"total": 8 << 20, "available": 6 << 20}),
+        ("max", {"total": 8 << 20, "available": 6 << 20}),
+        ("2097152", {"total": 2 << 20, "available": 1 << 19}),
     ],
 )
-def test_requirement_lines(tmp_path, line, name, state):
-    path = tmp_path / "requirements.txt"
-    path.write_text(f"# comment\n\n-r other.txt\n{line}\n")
-    (row,) = doctor._requirements(path)
-    assert row["state"] == state
-    assert row["name"] == (name or line)
+def test_memory_of_a_container(monkeypatch, tmp_path, limit, memory):
+    (tmp_path / "meminfo").write_text("MemTotal: 8192 kB\nMemAvailable: 6144 kB\nHuge: 0\n")
+    monkeypatch.setattr(doctor, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(doctor, "CGROUP", tmp_path)
+    if limit:
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / "memory.current").write_text("1572864\n")
+    assert doctor._memory() == memory
 
 
-def test_version_clauses_equal_packaging():
-    specifiers = pytest.importorskip("packaging.specifiers")
-    versions = [
-        "2.19.0",
-        "2.20",
-        "2.20.0",
-        "2.20.1",
-        "2.21.0",
-        "2.3",
-        "3",
-        "3.14.9",
-        "3.15",
-        "3.15.1",
-    ]
-    versions += ["4.0", "10.2.3", "0.9"]
-    clauses = ["==2.20.*", "!=2.20.*", "~=3.15", "~=2.20.0", ">=2.20", "<3", "<=2.20", ">2.20"]
-    clauses += ["==2.20", "!=2.20", "==3", "~=0.9", ">=10"]
-    for clause in clauses:
-        oracle = specifiers.SpecifierSet(clause)
-        for version in versions:
-            assert doctor._agrees(version, clause) == oracle.contains(version), (version, clause)
+def test_a_computer_that_tells_nothing(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(doctor, "MEMINFO", tmp_path / "gone")
+    assert doctor.print_report()
+    assert "memory:       unknown, unknown available" in capsys.readouterr().out

@@ -81,30 +81,47 @@ def largest(ours: object, theirs: object) -> float:
 def inference_rows(recording: Recording) -> Iterator[Row]:
     golden, detector = recording.golden, recording.detector
     preprocessed = tf.concat(
-        [detector.preprocess(golden[f"in/image_{n}"][np.newaxis]) for n in range(2)], axis=0)
+        [detector.preprocess(golden[f"in/image_{n}"][np.newaxis]) for n in range(2)], axis=0
+    )
     if "pre/tensor" in golden:
-        yield Row("preprocessed image", largest(preprocessed, golden["pre/tensor"]), 1e-4, "absolute")
+        yield Row(
+            "preprocessed image", largest(preprocessed, golden["pre/tensor"]), 1e-4, "absolute"
+        )
     means = tf.reduce_mean(preprocessed, axis=[1, 2, 3])
-    yield Row("preprocessed image, mean", largest(means, golden["pre/checksum"][:2, 0]), 1e-5, "absolute")
+    yield Row(
+        "preprocessed image, mean", largest(means, golden["pre/checksum"][:2, 0]), 1e-5, "absolute"
+    )
     predictions = tf.function(detector.predict)(preprocessed)
     for n, feature_map in enumerate(predictions["feature_maps"]):
         difference = largest(feature_map, golden[f"infer/feature_map_{n}"])
         yield Row(f"feature map {n}", difference, 1e-4, "absolute")
     yield Row("anchors", largest(detector.anchors, golden["infer/anchors"]), 1e-6, "absolute")
-    yield Row("box encodings", largest(predictions["box_encodings"], golden["infer/box_encodings"]),
-              1e-4, "absolute")
+    yield Row(
+        "box encodings",
+        largest(predictions["box_encodings"], golden["infer/box_encodings"]),
+        1e-4,
+        "absolute",
+    )
     logits = predictions["class_predictions_with_background"].numpy()
     subset = logits[:, golden["infer/class_anchor_index"]]
-    yield Row("class logits", largest(subset, golden["infer/class_predictions_with_background_sub"]),
-              1e-4, "absolute")
+    yield Row(
+        "class logits",
+        largest(subset, golden["infer/class_predictions_with_background_sub"]),
+        1e-4,
+        "absolute",
+    )
     yield from detection_rows(golden, tf.function(detector.postprocess)(predictions))
 
 
 def detection_rows(golden: np.lib.npyio.NpzFile, detections: dict) -> Iterator[Row]:
     raw = "raw_detection_boxes"
     yield Row("decoded boxes", largest(detections[raw], golden[f"det/{raw}"]), 1e-4, "absolute")
-    yield Row("num_detections", largest(detections["num_detections"], golden["det/num_detections"]),
-              0.0, "absolute")
+    yield Row(
+        "num_detections",
+        largest(detections["num_detections"], golden["det/num_detections"]),
+        0.0,
+        "absolute",
+    )
     # Near-ties may swap places: the sorted scores must agree, and boxes wherever the anchor does.
     scores = largest(detections["detection_scores"], golden["det/detection_scores"])
     yield Row("detection scores", scores, 1e-4, "absolute")
@@ -112,25 +129,43 @@ def detection_rows(golden: np.lib.npyio.NpzFile, detections: dict) -> Iterator[R
     same = ours == golden["det/detection_anchor_indices"]
     yield Row("detections of another anchor (near-ties)", float(np.mean(~same)), 0.04, "share")
     boxes = detections["detection_boxes"].numpy()[same]
-    yield Row("detection boxes", largest(boxes, golden["det/detection_boxes"][same]), 1e-4, "absolute")
+    yield Row(
+        "detection boxes", largest(boxes, golden["det/detection_boxes"][same]), 1e-4, "absolute"
+    )
     classes = detections["detection_classes"].numpy()[same]
-    yield Row("detection classes", largest(classes, golden["det/detection_classes"][same]), 0.0, "absolute")
+    yield Row(
+        "detection classes",
+        largest(classes, golden["det/detection_classes"][same]),
+        0.0,
+        "absolute",
+    )
 
 
 def target_rows(recording: Recording) -> Iterator[Row]:
     golden = recording.golden
     targets = recording.detector.assign_targets(recording.batch())
-    yield Row("matches", float(np.sum(targets.match.numpy() != golden["targets/match"])), 0.0, "count")
-    yield Row("regression targets", largest(targets.reg_targets, golden["targets/reg_targets"]),
-              1e-4, "absolute")
-    yield Row("regression weights", largest(targets.reg_weights, golden["targets/reg_weights"]),
-              1e-6, "absolute")
+    yield Row(
+        "matches", float(np.sum(targets.match.numpy() != golden["targets/match"])), 0.0, "count"
+    )
+    yield Row(
+        "regression targets",
+        largest(targets.reg_targets, golden["targets/reg_targets"]),
+        1e-4,
+        "absolute",
+    )
+    yield Row(
+        "regression weights",
+        largest(targets.reg_weights, golden["targets/reg_weights"]),
+        1e-6,
+        "absolute",
+    )
     cls_targets = np.zeros(targets.cls_targets.shape, np.float32)
     where = tuple(golden["targets/cls_targets_nonzero_index"].T)
     cls_targets[where] = golden["targets/cls_targets_nonzero_value"]
     yield Row("class targets", largest(targets.cls_targets, cls_targets), 0.0, "absolute")
-    weights = np.broadcast_to(targets.cls_weights.numpy().reshape(*targets.match.shape, -1)[..., 0],
-                              targets.match.shape)
+    weights = np.broadcast_to(
+        targets.cls_weights.numpy().reshape(*targets.match.shape, -1)[..., 0], targets.match.shape
+    )
     yield Row("class weights", largest(weights, golden["targets/cls_weights"]), 1e-6, "absolute")
 
 
@@ -169,12 +204,15 @@ def gradient_function(recording: Recording, training: bool) -> Callable[[], tupl
     def run() -> tuple[dict, dict]:
         losses, gradients = losses_and_gradients()
         return losses, {
-            paths[id(v)]: gradient.numpy() for v, gradient in zip(variables, gradients, strict=True)}
+            paths[id(v)]: gradient.numpy() for v, gradient in zip(variables, gradients, strict=True)
+        }
 
     return run
 
 
-def gradient_row(golden: np.lib.npyio.NpzFile, name: str, gradients: dict, perturbed: list[dict]) -> Row:
+def gradient_row(
+    golden: np.lib.npyio.NpzFile, name: str, gradients: dict, perturbed: list[dict]
+) -> Row:
     """The worst variable's difference, in units of what may be asked of it.
 
     Gradients jump where a ReLU6 switches, so float noise moves them; and those of a beta that the
@@ -186,18 +224,30 @@ def gradient_row(golden: np.lib.npyio.NpzFile, name: str, gradients: dict, pertu
         difference, norm = gradient_difference(golden, name, path + SUFFIX, gradient)
         noise = max(float(np.linalg.norm(gradient - other[path])) for other in perturbed)
         worst = max(worst, difference / max(1e-3 * norm, 3 * noise))
-    return Row(f"gradients of {len(gradients)} variables, {name}", worst, 1.0,
-               "of max(1e-3 of the norm, 3 x noise), worst variable")
+    return Row(
+        f"gradients of {len(gradients)} variables, {name}",
+        worst,
+        1.0,
+        "of max(1e-3 of the norm, 3 x noise), worst variable",
+    )
 
 
 def moving_statistics_row(recording: Recording) -> Row:
     recorded = recording.golden["var_checksum/after_forward_train"][:, 3]
     values = checkpoint_values(recording.detector)
-    norms = np.array([np.linalg.norm(values[str(key).removesuffix(SUFFIX)].astype(np.float64))
-                      for key in recording.golden["keys"]])
+    norms = np.array(
+        [
+            np.linalg.norm(values[str(key).removesuffix(SUFFIX)].astype(np.float64))
+            for key in recording.golden["keys"]
+        ]
+    )
     difference = np.abs(norms - recorded) / np.maximum(recorded, 1e-6)
-    return Row("moving statistics after a training pass", float(difference.max()), 1e-5,
-               "relative, of the norms")
+    return Row(
+        "moving statistics after a training pass",
+        float(difference.max()),
+        1e-5,
+        "relative, of the norms",
+    )
 
 
 def perturb(detector: Detector, values: dict[str, np.ndarray], seed: int) -> None:
@@ -232,8 +282,11 @@ def checkpoint_values(detector: Detector) -> dict[str, np.ndarray]:
 
 def step_rows(recording: Recording) -> Iterator[Row]:
     """Five optimizer steps under the recorded variations of the config."""
-    variations = {"small_lr": (0.01, False, 0.0), "frozen_bn": (0.01, True, 0.0),
-                  "clip": (1.0, False, 1.0)}
+    variations = {
+        "small_lr": (0.01, False, 0.0),
+        "frozen_bn": (0.01, True, 0.0),
+        "clip": (1.0, False, 1.0),
+    }
     for name, (rate_scale, freeze, clip) in variations.items():
         if f"{name}/lr" not in recording.steps:
             continue
@@ -265,28 +318,49 @@ def variation_rows(
         floor = np.maximum(1e-5, 3 * steps[f"{name}/noise_floor/step_{step}"])
         excess = max(
             np.max(np.abs(values[key].ravel()[:64] - recorded[n][: values[key].size])) / floor[n]
-            for n, key in enumerate(order))
-        yield Row(f"variables after {step} step(s), {name}", float(excess), 1.0,
-                  "of max(1e-5, 3 x the original's own noise)")
+            for n, key in enumerate(order)
+        )
+        yield Row(
+            f"variables after {step} step(s), {name}",
+            float(excess),
+            1.0,
+            "of max(1e-5, 3 x the original's own noise)",
+        )
     for part in ("localization_loss", "classification_loss", "regularization_loss", "total_loss"):
         ours = np.array([float(step[part]) for step in losses])
         theirs = steps[f"{name}/Loss/{part}"]
-        noise = np.abs(steps[f"{name}/total_loss_perturbed_1e-7"] / steps[f"{name}/Loss/total_loss"] - 1)
+        noise = np.abs(
+            steps[f"{name}/total_loss_perturbed_1e-7"] / steps[f"{name}/Loss/total_loss"] - 1
+        )
         allowed = np.maximum(1e-5, 3 * noise.max())
-        yield Row(f"{part} over 5 steps, {name}", float(np.max(np.abs(ours / theirs - 1))),
-                  float(allowed), "relative")
+        yield Row(
+            f"{part} over 5 steps, {name}",
+            float(np.max(np.abs(ours / theirs - 1))),
+            float(allowed),
+            "relative",
+        )
     rates = np.array([float(step["learning_rate"]) for step in losses])
-    yield Row(f"learning rates, {name}", float(np.max(np.abs(rates / steps[f"{name}/lr"] - 1))), 1e-6, "relative")
+    yield Row(
+        f"learning rates, {name}",
+        float(np.max(np.abs(rates / steps[f"{name}/lr"] - 1))),
+        1e-6,
+        "relative",
+    )
 
 
 def schedule_rows(recording: Recording) -> Iterator[Row]:
     schedule = build_optimizer(recording.config.train_config.optimizer)._learning_rate
     rates = [float(schedule(step)) for step in recording.golden["lr/steps"]]
-    yield Row("learning rate schedule", largest(rates, recording.golden["lr/values"]), 1e-8, "absolute")
+    yield Row(
+        "learning rate schedule", largest(rates, recording.golden["lr/values"]), 1e-8, "absolute"
+    )
 
 
 STAGES = {
-    "inference": inference_rows, "targets": target_rows, "losses": loss_rows, "steps": step_rows,
+    "inference": inference_rows,
+    "targets": target_rows,
+    "losses": loss_rows,
+    "steps": step_rows,
     "schedule": schedule_rows,
 }
 
@@ -307,16 +381,22 @@ def test_stage_equals_the_recording(recording: Recording, stage: str) -> None:
 
 def main(oracle: Path) -> None:
     """Prints docs/parity.md."""
-    print("# Parity with the original\n\nLargest difference between this kit and recordings of the TF "
-          "Object Detection API, stage by stage.\nMade by `PYTHONPATH=. .venv/bin/python "
-          "tests/ssd/test_parity.py ORACLE_FOLDER > docs/parity.md`.")
+    print(
+        "# Parity with the original\n\nLargest difference between this kit and recordings of the TF "
+        "Object Detection API, stage by stage.\nMade by `PYTHONPATH=. .venv/bin/python "
+        "tests/ssd/test_parity.py ORACLE_FOLDER > docs/parity.md`."
+    )
     for model in MODELS:
         recording = Recording(oracle / model)
-        print(f"\n## {model}\n\n| stage | largest difference | tolerance | unit |\n|---|---|---|---|")
+        print(
+            f"\n## {model}\n\n| stage | largest difference | tolerance | unit |\n|---|---|---|---|"
+        )
         for rows in STAGES.values():
             for row in rows(recording):
                 flag = "" if row.difference <= row.tolerance else " **exceeded**"
-                print(f"| {row.stage} | {row.difference:.2g}{flag} | {row.tolerance:.2g} | {row.unit} |")
+                print(
+                    f"| {row.stage} | {row.difference:.2g}{flag} | {row.tolerance:.2g} | {row.unit} |"
+                )
 
 
 if __name__ == "__main__":

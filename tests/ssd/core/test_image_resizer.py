@@ -16,7 +16,8 @@ def test_by_hand() -> None:
     image = np.array([[[0.0]], [[9.0]]], np.float32)
     np.testing.assert_allclose(resize_bilinear_legacy(image, (3, 1))[:, 0, 0], [0, 6, 9], rtol=1e-6)
     np.testing.assert_allclose(
-        resize_bilinear_legacy_numpy(image, (3, 1))[:, 0, 0], [0, 6, 9], rtol=1e-6)
+        resize_bilinear_legacy_numpy(image, (3, 1))[:, 0, 0], [0, 6, 9], rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("size", [(30, 77), (120, 200), (333, 64), (1, 1)])

@@ -26,13 +26,21 @@ def test_smooth_l1_by_hand() -> None:
 def test_focal_by_hand() -> None:
     # Logit 0: p = 0.5, cross entropy log 2; target 1: 0.25 * 0.25 * log 2; target 0: 0.75.
     loss = losses.sigmoid_focal(
-        tf.zeros([1, 1, 2]), tf.constant([[[1.0, 0.0]]]), tf.constant([[2.0]]))
-    np.testing.assert_allclose(loss, [[[2 * 0.0625 * np.log(2), 2 * 0.1875 * np.log(2)]]], rtol=1e-6)
+        tf.zeros([1, 1, 2]), tf.constant([[[1.0, 0.0]]]), tf.constant([[2.0]])
+    )
+    np.testing.assert_allclose(
+        loss, [[[2 * 0.0625 * np.log(2), 2 * 0.1875 * np.log(2)]]], rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "gamma", "alpha"),
-    [("g2_a25", 2.0, 0.25), ("g2_a75", 2.0, 0.75), ("g0_anone", 0.0, None), ("g1.5_anone", 1.5, None)],
+    [
+        ("g2_a25", 2.0, 0.25),
+        ("g2_a75", 2.0, 0.75),
+        ("g0_anone", 0.0, None),
+        ("g1.5_anone", 1.5, None),
+    ],
 )
 def test_focal_equals_the_recording(name: str, gamma: float, alpha: float | None) -> None:
     logits = tf.constant(CLASSIFICATION["logits"])
@@ -40,8 +48,10 @@ def test_focal_equals_the_recording(name: str, gamma: float, alpha: float | None
     ones = tf.ones(logits.shape[:2])
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        loss = losses.sigmoid_focal(
-            logits, CLASSIFICATION["targets"], ones, gamma=gamma, alpha=alpha) * weights
+        loss = (
+            losses.sigmoid_focal(logits, CLASSIFICATION["targets"], ones, gamma=gamma, alpha=alpha)
+            * weights
+        )
         total = tf.reduce_sum(loss)
     np.testing.assert_allclose(loss, CLASSIFICATION[f"focal_{name}"], rtol=1e-5, atol=1e-7)
     gradient = tape.gradient(total, logits)
@@ -54,12 +64,18 @@ def test_smooth_l1_equals_the_recording(delta: float) -> None:
     with tf.GradientTape() as tape:
         tape.watch(predictions)
         loss = losses.smooth_l1(
-            predictions, LOCALIZATION["target"], LOCALIZATION["weights"], delta=delta)
+            predictions, LOCALIZATION["target"], LOCALIZATION["weights"], delta=delta
+        )
         total = tf.reduce_sum(loss)
-    np.testing.assert_allclose(loss, LOCALIZATION[f"smooth_l1_delta{delta:.4f}"], rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(
-        tape.gradient(total, predictions), LOCALIZATION[f"smooth_l1_delta{delta:.4f}_grad"],
-        rtol=1e-5, atol=1e-7)
+        loss, LOCALIZATION[f"smooth_l1_delta{delta:.4f}"], rtol=1e-5, atol=1e-7
+    )
+    np.testing.assert_allclose(
+        tape.gradient(total, predictions),
+        LOCALIZATION[f"smooth_l1_delta{delta:.4f}_grad"],
+        rtol=1e-5,
+        atol=1e-7,
+    )
 
 
 def test_a_target_that_is_nan_adds_nothing() -> None:
@@ -67,11 +83,14 @@ def test_a_target_that_is_nan_adds_nothing() -> None:
     with tf.GradientTape() as tape:
         tape.watch(predictions)
         loss = losses.smooth_l1(
-            predictions, LOCALIZATION["target_with_nan"], LOCALIZATION["weights"])
+            predictions, LOCALIZATION["target_with_nan"], LOCALIZATION["weights"]
+        )
         total = tf.reduce_sum(loss)
     np.testing.assert_allclose(loss, LOCALIZATION["smooth_l1_nan_ignored"], rtol=1e-5, atol=1e-7)
     gradient = tape.gradient(total, predictions)
-    np.testing.assert_allclose(gradient, LOCALIZATION["smooth_l1_nan_ignored_grad"], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        gradient, LOCALIZATION["smooth_l1_nan_ignored_grad"], rtol=1e-5, atol=1e-7
+    )
 
 
 def test_the_normalizer_is_at_least_one() -> None:

@@ -23,10 +23,14 @@ def matched(similarity: list[list[float]], valid: list[bool], **switches: object
     ("switches", "expected"),
     [
         pytest.param({}, [1, IGNORED, UNMATCHED, 0], id="thresholds"),
-        pytest.param({"negatives_lower_than_unmatched": False}, [1, UNMATCHED, IGNORED, 0],
-                     id="swapped"),
-        pytest.param({"matched_threshold": None, "unmatched_threshold": None}, [1, 0, 0, 0],
-                     id="no thresholds"),
+        pytest.param(
+            {"negatives_lower_than_unmatched": False}, [1, UNMATCHED, IGNORED, 0], id="swapped"
+        ),
+        pytest.param(
+            {"matched_threshold": None, "unmatched_threshold": None},
+            [1, 0, 0, 0],
+            id="no thresholds",
+        ),
         # Row 2 is best at anchor 1 (0.44).
         pytest.param({"force_match_for_each_row": True}, [1, 2, UNMATCHED, 0], id="forced"),
     ],
@@ -60,7 +64,10 @@ def test_equals_the_recording(name: str, case: int) -> None:
     matched_threshold, unmatched_threshold, lower, force = SWITCHES[name]
     ours = match(
         tf.constant(RECORDING[f"sim{case}"][np.newaxis]),
-        tf.constant(RECORDING[f"valid{case}"][np.newaxis]), matched_threshold=matched_threshold,
-        unmatched_threshold=unmatched_threshold, negatives_lower_than_unmatched=lower,
-        force_match_for_each_row=force)
+        tf.constant(RECORDING[f"valid{case}"][np.newaxis]),
+        matched_threshold=matched_threshold,
+        unmatched_threshold=unmatched_threshold,
+        negatives_lower_than_unmatched=lower,
+        force_match_for_each_row=force,
+    )
     np.testing.assert_array_equal(ours[0], RECORDING[f"match_{name}_{case}"])

@@ -18,10 +18,15 @@ PLAIN_CASES = (0, 2, 5, 6, 10)
 
 
 def detect(boxes: object, scores: object, **settings: float) -> Detections:
-    defaults = {"score_threshold": 0.1, "iou_threshold": 0.5, "max_detections_per_class": 3,
-                "max_total_detections": 4}
+    defaults = {
+        "score_threshold": 0.1,
+        "iou_threshold": 0.5,
+        "max_detections_per_class": 3,
+        "max_total_detections": 4,
+    }
     return multiclass_nms(
-        tf.constant(boxes, tf.float32), tf.constant(scores, tf.float32), **{**defaults, **settings})
+        tf.constant(boxes, tf.float32), tf.constant(scores, tf.float32), **{**defaults, **settings}
+    )
 
 
 def test_by_hand() -> None:
@@ -48,20 +53,26 @@ def test_boxes_are_clipped_after_suppression_and_empty_ones_go() -> None:
 def test_equals_the_recording(case: int) -> None:
     config = ast.literal_eval(str(RECORDING[f"case{case}_config"]))
     found = detect(
-        RECORDING[f"case{case}_boxes"][:1, :, 0], RECORDING[f"case{case}_scores"][:1],
-        score_threshold=config["score_thresh"], iou_threshold=config["iou_thresh"],
+        RECORDING[f"case{case}_boxes"][:1, :, 0],
+        RECORDING[f"case{case}_scores"][:1],
+        score_threshold=config["score_thresh"],
+        iou_threshold=config["iou_thresh"],
         max_detections_per_class=config["max_size_per_class"],
-        max_total_detections=config["max_total_size"])
+        max_total_detections=config["max_total_size"],
+    )
     assert int(found.num_detections[0]) == RECORDING[f"case{case}_out_num"][0]
     np.testing.assert_allclose(found.detection_scores[0], RECORDING[f"case{case}_out_scores"][0])
     np.testing.assert_allclose(
-        found.detection_boxes[0], RECORDING[f"case{case}_out_boxes"][0], atol=1e-7)
+        found.detection_boxes[0], RECORDING[f"case{case}_out_boxes"][0], atol=1e-7
+    )
     np.testing.assert_array_equal(
-        found.detection_classes[0], RECORDING[f"case{case}_out_classes"][0])
+        found.detection_classes[0], RECORDING[f"case{case}_out_classes"][0]
+    )
 
 
 @pytest.mark.parametrize(
-    ("crowding", "threshold"), [(0.05, 1e-8), (0.9, 1e-8), (0.9, 0.5), (0.999, 1e-8)])
+    ("crowding", "threshold"), [(0.05, 1e-8), (0.9, 1e-8), (0.9, 0.5), (0.999, 1e-8)]
+)
 def test_preselection_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, crowding: float, threshold: float
 ) -> None:
@@ -72,8 +83,11 @@ def test_preselection_changes_nothing(
     corner = rng.uniform(0, 1 - crowding, (1, anchors, 2)) * (1 - size)
     boxes = np.concatenate([corner, corner + size], axis=-1)
     scores = rng.uniform(0, 1, (1, anchors, 3)) ** 2
-    settings = {"score_threshold": threshold, "max_detections_per_class": 40,
-                "max_total_detections": 100}
+    settings = {
+        "score_threshold": threshold,
+        "max_detections_per_class": 40,
+        "max_total_detections": 100,
+    }
     with_preselection = detect(boxes, scores, **settings)
     monkeypatch.setattr(post_processing, "_PRESELECTED", 10**6)
     without = detect(boxes, scores, **settings)
@@ -99,8 +113,13 @@ def test_a_batch_in_a_function_is_its_images_one_by_one() -> None:
 
 def detect_tensors(boxes: tf.Tensor, scores: tf.Tensor) -> Detections:
     return multiclass_nms(
-        boxes, scores, score_threshold=0.1, iou_threshold=0.5, max_detections_per_class=3,
-        max_total_detections=4)
+        boxes,
+        scores,
+        score_threshold=0.1,
+        iou_threshold=0.5,
+        max_detections_per_class=3,
+        max_total_detections=4,
+    )
 
 
 def test_scores_are_the_sigmoid_of_scaled_logits() -> None:

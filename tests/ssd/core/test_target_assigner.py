@@ -37,7 +37,8 @@ def test_equals_the_recording(case: int, rows: int) -> None:
     np.testing.assert_array_equal(targets.reg_weights[0], RECORDING[f"{prefix}_reg_weights"])
     # 1e-6 of codes up to 80 (a box without area).
     np.testing.assert_allclose(
-        targets.reg_targets[0], RECORDING[f"{prefix}_reg_targets"], rtol=2e-6, atol=2e-6)
+        targets.reg_targets[0], RECORDING[f"{prefix}_reg_targets"], rtol=2e-6, atol=2e-6
+    )
 
 
 def test_a_batch_is_its_images_one_by_one() -> None:
@@ -53,14 +54,16 @@ def test_a_batch_is_its_images_one_by_one() -> None:
 def test_in_a_function_it_is_the_same() -> None:
     eager = assign(RECORDING["anchors"], *case_batch(2, 20), **ZOO)
     traced = tf.function(lambda *batch: tuple(assign(RECORDING["anchors"], *batch, **ZOO)))(
-        *case_batch(2, 20))
+        *case_batch(2, 20)
+    )
     for a, b in zip(eager, Targets(*traced), strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-6, atol=1e-6)
 
 
 def test_no_boxes_anywhere_is_all_background() -> None:
     targets = assign(
-        RECORDING["anchors"], tf.zeros([2, 5, 4]), tf.zeros([2, 5, 3]), tf.zeros([2, 5]), **ZOO)
+        RECORDING["anchors"], tf.zeros([2, 5, 4]), tf.zeros([2, 5, 3]), tf.zeros([2, 5]), **ZOO
+    )
     assert np.all(targets.match == -1)
     assert np.all(targets.cls_weights == 1.0)
     assert not np.any(targets.cls_targets)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from ssd.data import example_source
 from ssd.data.decoder import Decoder
 from ssd.data.example_source import ExampleSource, epoch_order
 from ssd.data.record_index import index_records
@@ -110,8 +112,31 @@ def test_a_set_of_bad_records_only_does_not_hang(
     record: Callable[..., bytes], write: Callable[..., str]
 ) -> None:
     source = _source(write([record("bad", INVERTED)] * 3))
-    with pytest.raises(InputError, match=r"some.tfrecord: record at byte 0: source_id 'bad': box"):
-        source.dataset(0, None, source.load)
+    examples = iter(source.dataset(0, None, source.load))
+    with pytest.raises(tf.errors.OpError, match=r"InputError: .*record at byte 0: source_id 'bad'"):
+        next(examples)
+
+
+def test_records_that_go_away_do_not_hang(
+    record: Callable[..., bytes], write: Callable[..., str]
+) -> None:
+    path = write([record("good")])
+    source = _source(path)
+    examples = iter(source.dataset(0, None, source.load))
+    next(examples)
+    os.remove(path)
+    # What was read ahead still comes.
+    with pytest.raises(tf.errors.OpError, match=r"some.tfrecord: record at byte 0: No such file"):
+        list(examples)
+
+
+def test_more_examples_than_a_chunk(
+    record: Callable[..., bytes], write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(example_source, "_CHUNK", 3)
+    source = _source(write([record(f"r{n}") for n in range(5)]))
+    names = source.dataset(1, 9, source.load).map(lambda example: example[InputFields.source_id])
+    assert _names(names) == [b"r1", b"r2", b"r3", b"r4", b"r0", b"r1", b"r2", b"r3"]
 
 
 def test_a_fault_that_has_passed_is_said_so(
@@ -119,4 +144,18 @@ def test_a_fault_that_has_passed_is_said_so(
 ) -> None:
     source = _source(write([record("good")]))
     with pytest.raises(InputError, match=r"record at byte 0: could not be used, yet a second look"):
-        source.refuse(0)
+        source.refuse(0, source.load)
+
+
+def test_a_bug_in_the_pipeline_keeps_its_own_words(
+    record: Callable[..., bytes], write: Callable[..., str]
+) -> None:
+    source = _source(write([record("good")]))
+
+    def make(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        tf.debugging.assert_less(number, tf.constant(2, tf.int64), message="our own fault")
+        return source.load(number)
+
+    examples = iter(source.dataset(0, None, make))
+    with pytest.raises(tf.errors.OpError, match="our own fault"):
+        list(examples)

@@ -8,8 +8,11 @@ from ssd.models.box_predictor import WeightSharedBoxPredictor
 from ssd.models.hyperparams import ConvHyperparams
 
 HYPERPARAMS = ConvHyperparams(
-    l2_weight=4e-5, initializer={"class_name": "RandomNormal", "config": {"stddev": 0.01}},
-    batch_norm_decay=0.9, batch_norm_epsilon=1e-3)
+    l2_weight=4e-5,
+    initializer={"class_name": "RandomNormal", "config": {"stddev": 0.01}},
+    batch_norm_decay=0.9,
+    batch_norm_epsilon=1e-3,
+)
 SIZES = ((3, 5), (2, 3))
 BOXES, CLASSES = "box_encodings", "class_predictions_with_background"
 
@@ -17,9 +20,16 @@ BOXES, CLASSES = "box_encodings", "class_predictions_with_background"
 def predictor(**changes) -> WeightSharedBoxPredictor:
     keras.utils.set_random_seed(4)
     arguments = {
-        "num_levels": 2, "num_classes": 3, "num_anchors_per_location": 6, "depth": 10,
-        "num_layers_before_predictor": 4, "kernel_size": 3, "class_prediction_bias_init": -4.6,
-        "share_prediction_tower": True, "use_depthwise": True}
+        "num_levels": 2,
+        "num_classes": 3,
+        "num_anchors_per_location": 6,
+        "depth": 10,
+        "num_layers_before_predictor": 4,
+        "kernel_size": 3,
+        "class_prediction_bias_init": -4.6,
+        "share_prediction_tower": True,
+        "use_depthwise": True,
+    }
     return WeightSharedBoxPredictor(HYPERPARAMS, **(arguments | changes))
 
 
@@ -50,7 +60,8 @@ def test_rows_are_levels_then_cells_row_by_row_then_anchors():
         marked[CLASSES][cell] = 100 + np.arange(24).reshape(6, 4)
     np.testing.assert_allclose(predictions[BOXES], marked[BOXES].reshape(-1, 4), atol=1e-5)
     np.testing.assert_allclose(
-        predictions[CLASSES], marked[CLASSES].reshape(-1, 4) - 4.6, atol=1e-4)
+        predictions[CLASSES], marked[CLASSES].reshape(-1, 4) - 4.6, atol=1e-4
+    )
 
 
 def test_initial_class_logits_are_the_bias_in_every_column():
@@ -106,8 +117,11 @@ def test_a_shared_tower_serves_both_heads():
     # 2 heads, 4 convolutions, 4 batch norms on each of 2 levels.
     assert len(paths) == 2 + 4 + 8
     norms = [path for path in paths if path.startswith("_base_tower_layers_for_heads")]
-    assert norms == [f"_base_tower_layers_for_heads/{BOXES}/{level}/{n}"
-                     for level in (0, 1) for n in (1, 4, 7, 10)]
+    assert norms == [
+        f"_base_tower_layers_for_heads/{BOXES}/{level}/{n}"
+        for level in (0, 1)
+        for n in (1, 4, 7, 10)
+    ]
 
 
 def test_two_towers_have_names_and_norms_of_their_own():
@@ -117,7 +131,8 @@ def test_two_towers_have_names_and_norms_of_their_own():
     paths = model.checkpoint_layers()
     assert {path for path in paths if "Tower" in path} == {
         "_head_scope_conv_layers/BoxPredictionTower/0",
-        "_head_scope_conv_layers/ClassPredictionTower/0"}
+        "_head_scope_conv_layers/ClassPredictionTower/0",
+    }
     assert f"_base_tower_layers_for_heads/{CLASSES}/1/1" in paths
     norm = model.tower_batch_norms[CLASSES][0][0]
     norm.beta.assign(norm.beta + 1.0)

@@ -9,8 +9,11 @@ from ssd.models.feature_maps import FpnFeatureExtractor, upsample_nearest_2x
 from ssd.models.hyperparams import ConvHyperparams
 
 HYPERPARAMS = ConvHyperparams(
-    l2_weight=0.0, initializer={"class_name": "RandomNormal", "config": {"stddev": 0.2}},
-    batch_norm_decay=0.9, batch_norm_epsilon=1e-3)
+    l2_weight=0.0,
+    initializer={"class_name": "RandomNormal", "config": {"stddev": 0.2}},
+    batch_norm_decay=0.9,
+    batch_norm_epsilon=1e-3,
+)
 IMAGES = np.random.default_rng(5).uniform(-1, 1, (2, 96, 160, 3)).astype(np.float32)
 
 
@@ -38,7 +41,8 @@ def test_upsampling_repeats_pixels_both_ways():
     images = tf.constant([[[[1.0], [2.0], [3.0]], [[4.0], [5.0], [6.0]]]])
     np.testing.assert_array_equal(
         upsample_nearest_2x(images)[0, ..., 0],
-        [[1, 1, 2, 2, 3, 3], [1, 1, 2, 2, 3, 3], [4, 4, 5, 5, 6, 6], [4, 4, 5, 5, 6, 6]])
+        [[1, 1, 2, 2, 3, 3], [1, 1, 2, 2, 3, 3], [4, 4, 5, 5, 6, 6], [4, 4, 5, 5, 6, 6]],
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,15 +70,16 @@ def test_the_merge_is_that_of_the_original():
     # Levels 4 and 3: the smoothed coarser map is what comes down.
     for position, level in ((1, 4), (0, 3)):
         conv, batch_norm = model.smoothings[1 - position]
-        merged = (np.repeat(np.repeat(maps[position + 1], 2, 1), 2, 2)
-                  + model.residual_projections[1 - position](levels[level]))
-        np.testing.assert_allclose(
-            maps[position], tf.nn.relu6(batch_norm(conv(merged))), atol=1e-5)
+        merged = np.repeat(np.repeat(maps[position + 1], 2, 1), 2, 2) + model.residual_projections[
+            1 - position
+        ](levels[level])
+        np.testing.assert_allclose(maps[position], tf.nn.relu6(batch_norm(conv(merged))), atol=1e-5)
     # Level 6 continues from the merged level 5, level 7 from level 6.
     for position in (3, 4):
         conv, batch_norm = model.coarse_layers[position - 3]
         np.testing.assert_allclose(
-            maps[position], tf.nn.relu6(batch_norm(conv(maps[position - 1]))), atol=1e-5)
+            maps[position], tf.nn.relu6(batch_norm(conv(maps[position - 1]))), atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("use_depthwise", [True, False])
@@ -84,11 +89,19 @@ def test_checkpoint_layers_start_at_the_coarsest_level(use_depthwise):
     fpn = "_fpn_features_generator"
     assert paths[f"{fpn}/top_layers/0"].name == "projection_5"
     assert [paths[f"{fpn}/residual_blocks/{n}/0"].name for n in (0, 1)] == [
-        "projection_4", "projection_3"]
+        "projection_4",
+        "projection_3",
+    ]
     assert [paths[f"{fpn}/conv_layers/{n}/0"].name for n in (0, 1)] == [
-        "smoothing_4", "smoothing_3"]
+        "smoothing_4",
+        "smoothing_3",
+    ]
     assert [paths[f"_coarse_feature_layers/{n}/{m}"].name for n in (0, 1) for m in (0, 1)] == [
-        "bottom_up_6", "bottom_up_6_batchnorm", "bottom_up_7", "bottom_up_7_batchnorm"]
+        "bottom_up_6",
+        "bottom_up_6_batchnorm",
+        "bottom_up_7",
+        "bottom_up_7_batchnorm",
+    ]
     kind = keras.layers.SeparableConv2D if use_depthwise else keras.layers.Conv2D
     assert type(paths[f"{fpn}/conv_layers/0/0"]) is kind
     # 4 of the backbone, 3 projections, 2 smoothed and 2 coarse levels with batch norm.

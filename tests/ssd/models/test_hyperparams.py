@@ -18,8 +18,12 @@ def _seed() -> None:
 
 
 def hyperparams(**changes) -> ConvHyperparams:
-    fields = {"l2_weight": 4e-5, "initializer": NORMAL, "batch_norm_decay": 0.97,
-              "batch_norm_epsilon": 0.002}
+    fields = {
+        "l2_weight": 4e-5,
+        "initializer": NORMAL,
+        "batch_norm_decay": 0.97,
+        "batch_norm_epsilon": 0.002,
+    }
     return ConvHyperparams(**(fields | changes))
 
 
@@ -35,9 +39,15 @@ def values(layer: keras.layers.Layer, channels: int = CHANNELS) -> dict[str, np.
         # Cut at two deviations the normal keeps 0.8796 of its deviation.
         pytest.param(TRUNCATED, 0.03 * 0.8796, 0.06, id="truncated"),
         # 3 / fan_in, fan_in 320 * 1 * 1: the deviation of both forms is sqrt(3 / 320).
-        pytest.param({"class_name": "VarianceScaling", "config": {
-            "scale": 3.0, "mode": "fan_in", "distribution": "uniform"}},
-            np.sqrt(3 / 320), 3.001 * np.sqrt(1 / 320), id="variance scaling"),
+        pytest.param(
+            {
+                "class_name": "VarianceScaling",
+                "config": {"scale": 3.0, "mode": "fan_in", "distribution": "uniform"},
+            },
+            np.sqrt(3 / 320),
+            3.001 * np.sqrt(1 / 320),
+            id="variance scaling",
+        ),
     ],
 )
 def test_kernels_are_drawn_as_the_initializer_says(initializer, deviation, limit):
@@ -94,7 +104,9 @@ def test_without_l2_weight_nothing_is_regularized():
 def test_padding_is_same_with_the_odd_pixel_at_the_end(stride):
     # A 4x6 image of ones under a 3x3 kernel of ones: each output counts its pixels.
     settings = hyperparams(initializer={"class_name": "Ones", "config": {}})
-    outputs = settings.conv(1, 3, stride=stride)(np.ones((1, 4, 6, 1), np.float32)).numpy()[0, ..., 0]
+    outputs = settings.conv(1, 3, stride=stride)(np.ones((1, 4, 6, 1), np.float32)).numpy()[
+        0, ..., 0
+    ]
     if stride == 1:
         expected = np.outer([2, 3, 3, 2], [2, 3, 3, 3, 3, 2])
     else:

@@ -8,8 +8,11 @@ from ssd.models.hyperparams import ConvHyperparams
 from ssd.models.mobilenet import MobileNetV2, make_divisible
 
 HYPERPARAMS = ConvHyperparams(
-    l2_weight=4e-5, initializer={"class_name": "RandomNormal", "config": {"stddev": 0.1}},
-    batch_norm_decay=0.9, batch_norm_epsilon=1e-3)
+    l2_weight=4e-5,
+    initializer={"class_name": "RandomNormal", "config": {"stddev": 0.1}},
+    batch_norm_decay=0.9,
+    batch_norm_epsilon=1e-3,
+)
 
 
 @pytest.mark.parametrize(
@@ -85,14 +88,22 @@ def narrow() -> MobileNetV2:
 def test_levels_have_their_strides_and_channels(narrow):
     levels = narrow(np.zeros((2, 96, 160, 3), np.float32))
     assert {level: tuple(x.shape) for level, x in levels.items()} == {
-        2: (2, 24, 40, 8), 3: (2, 12, 20, 8), 4: (2, 6, 10, 24), 5: (2, 3, 5, 320)}
+        2: (2, 24, 40, 8),
+        3: (2, 12, 20, 8),
+        4: (2, 6, 10, 24),
+        5: (2, 3, 5, 320),
+    }
 
 
 def test_sizes_round_up(narrow):
     levels = narrow(np.zeros((1, 97, 130, 3), np.float32))
     # 97 -> 49 -> 25 -> 13 -> 7 -> 4; 130 -> 65 -> 33 -> 17 -> 9 -> 5.
     assert [tuple(levels[n].shape[1:3]) for n in (2, 3, 4, 5)] == [
-        (25, 33), (13, 17), (7, 9), (4, 5)]
+        (25, 33),
+        (13, 17),
+        (7, 9),
+        (4, 5),
+    ]
 
 
 def test_only_the_last_level_follows_an_activation(narrow):
@@ -108,12 +119,21 @@ def test_layers_in_order_alternate_convolution_and_batch_norm(narrow):
     # Stem 2, block 0 has 4, blocks 1 to 16 have 6 each, Conv_1 2: 2 + 4 + 96 + 2.
     assert len(layers) == 104
     assert [layer.name for layer in layers[:8]] == [
-        "Conv1", "bn_Conv1", "expanded_conv_depthwise", "expanded_conv_depthwise_BN",
-        "expanded_conv_project", "expanded_conv_project_BN", "block_1_expand", "block_1_expand_BN"]
+        "Conv1",
+        "bn_Conv1",
+        "expanded_conv_depthwise",
+        "expanded_conv_depthwise_BN",
+        "expanded_conv_project",
+        "expanded_conv_project_BN",
+        "block_1_expand",
+        "block_1_expand_BN",
+    ]
     assert layers[78].name == "block_13_expand"
     assert layers[102].name == "Conv_1"
     assert all(layer.variables for layer in layers)
-    strides = {n: layer.strides for n, layer in enumerate(layers) if getattr(layer, "strides", 0) == (2, 2)}
+    strides = {
+        n: layer.strides for n, layer in enumerate(layers) if getattr(layer, "strides", 0) == (2, 2)
+    }
     # Stem and the depthwise convolutions of blocks 1, 3, 6, 13, at 6 b + 2.
     assert sorted(strides) == [0, 8, 20, 38, 80]
 

@@ -1,0 +1,328 @@
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from google.protobuf import text_format
+
+from ssd import checkpoint
+from ssd.config.messages import TrainEvalPipelineConfig
+from ssd.errors import InputError
+from ssd.optimizer import build_optimizer
+
+SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+@pytest.fixture
+def optimizer(tiny_detector):
+    config = TrainEvalPipelineConfig()
+    text_format.Parse(
+        "train_config { optimizer { momentum_optimizer { momentum_optimizer_value: 0.75 "
+        "learning_rate { constant_learning_rate { learning_rate: 0.1 } } } } }",
+        config,
+    )
+    made = build_optimizer(config.train_config.optimizer)
+    made.build(tiny_detector.network.trainable_variables)
+    return made
+
+
+def values(detector) -> dict[str, np.ndarray]:
+    return {key: v.numpy() for key, v in detector.checkpoint_variables().items()}
+
+
+def shift(detector, by: float) -> None:
+    for variable in detector.checkpoint_variables().values():
+        variable.assign_add(tf.fill(variable.shape, by))
+
+
+def require_equal(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> None:
+    assert ours.keys() == theirs.keys()
+    for key, value in ours.items():
+        np.testing.assert_array_equal(value, theirs[key], err_msg=key)
+
+
+def test_what_was_saved_comes_back(tiny_detector, tmp_path):
+    shift(tiny_detector, 0.25)
+    saved = values(tiny_detector)
+    prefix = checkpoint.save(tmp_path / "made/here", tiny_detector, 40)
+    assert prefix == str(tmp_path / "made/here/ckpt-40")
+    shift(tiny_detector, 1.0)
+    file = checkpoint.restore_model(tiny_detector, prefix)
+    require_equal(values(tiny_detector), saved)
+    assert file.prefix == prefix
+    assert file.step() == 40
+
+
+def test_training_state_comes_back(tiny_detector, optimizer, tmp_path):
+    for n, slot in enumerate(optimizer.momentums):
+        slot.assign(tf.fill(slot.shape, 0.5 + n))
+    saved = values(tiny_detector)
+    checkpoint.save(tmp_path, tiny_detector, 7, optimizer)
+    shift(tiny_detector, 1.0)
+    for slot in optimizer.momentums:
+        slot.assign(tf.zeros(slot.shape))
+    assert checkpoint.restore_training(tiny_detector, optimizer, tmp_path) == 7
+    require_equal(values(tiny_detector), saved)
+    assert int(optimizer.iterations) == 7
+    for n, slot in enumerate(optimizer.momentums):
+        np.testing.assert_array_equal(slot.numpy(), np.full(slot.shape, 0.5 + n))
+
+
+def test_slots_belong_to_their_variables(tiny_detector, optimizer, tmp_path):
+    paths = {id(v): key for key, v in tiny_detector.checkpoint_variables().items()}
+    for variable, slot in zip(
+        tiny_detector.network.trainable_variables, optimizer.momentums, strict=True
+    ):
+        slot.assign(variable.value * 2.0 + 1.0)
+    checkpoint.save(tmp_path, tiny_detector, 1, optimizer)
+    file = checkpoint.open_checkpoint(tmp_path)
+    for variable in tiny_detector.network.trainable_variables:
+        key = f"model/{paths[id(variable.value)]}"
+        np.testing.assert_allclose(
+            file.read(f"{key}/.OPTIMIZER_SLOT/optimizer/momentum"),
+            file.read(key) * 2.0 + 1.0,
+            rtol=1e-6,
+        )
+
+
+def test_keys_are_those_of_a_training_checkpoint_of_the_original(
+    tiny_detector, optimizer, tmp_path, shared
+):
+    prefix = checkpoint.save(tmp_path, tiny_detector, 3, optimizer)
+    ours = tf.train.load_checkpoint(prefix)
+    theirs = tf.train.load_checkpoint(
+        str(shared / "data/checkpoint_indexes/agasheaditya_fpnlite_training__ckpt-7")
+    )
+    our_shapes, their_shapes = ours.get_variable_to_shape_map(), theirs.get_variable_to_shape_map()
+    assert our_shapes.keys() == their_shapes.keys()
+    assert ours.get_variable_to_dtype_map() == theirs.get_variable_to_dtype_map()
+    # Depth 0.25 against 1.0: shapes differ, ranks and what does not depend on the depth agree.
+    for key, shape in our_shapes.items():
+        assert len(shape) == len(their_shapes[key]), key
+    assert our_shapes["_CHECKPOINTABLE_OBJECT_GRAPH"] == []
+    for name, value in (
+        ("step", 3),
+        ("save_counter", 3),
+        ("optimizer/iter", 3),
+        ("optimizer/decay", 0.0),
+        ("optimizer/momentum", 0.75),
+    ):
+        assert ours.get_tensor(name + SUFFIX) == value, name
+
+
+def test_an_object_based_reader_finds_every_variable(tiny_detector, optimizer, tmp_path):
+    """The original restores by object: a tree of its shape must find values and slots."""
+    prefix = checkpoint.save(tmp_path, tiny_detector, 3, optimizer)
+    tree = tf.train.Checkpoint()
+    wanted = {}
+    for key, v in tiny_detector.checkpoint_variables().items():
+        *folders, leaf = key.split("/")
+        node = tree
+        for folder in ["model", *folders]:
+            if not hasattr(node, folder):
+                setattr(node, folder, tf.train.Checkpoint())
+            node = getattr(node, folder)
+        wanted[key] = tf.Variable(tf.zeros_like(v) - 5.0)
+        setattr(node, leaf, wanted[key])
+    tf.train.Checkpoint(model=tree.model).read(prefix).assert_existing_objects_matched()
+    require_equal({key: v.numpy() for key, v in wanted.items()}, values(tiny_detector))
+
+
+def test_a_model_checkpoint_is_no_training_checkpoint(tiny_detector, optimizer, tmp_path):
+    checkpoint.save(tmp_path, tiny_detector, 3)
+    shift(tiny_detector, 1.0)
+    before = values(tiny_detector)
+    with pytest.raises(
+        InputError,
+        match=r"ckpt-3: model/.*OPTIMIZER_SLOT/optimizer/momentum is "
+        r"missing, .*\(232 of 232 variables differ\)",
+    ):
+        checkpoint.restore_training(tiny_detector, optimizer, tmp_path)
+    require_equal(values(tiny_detector), before)
+
+
+class TestFinding:
+    """Files are empty: finding reads no checkpoint."""
+
+    @pytest.fixture(autouse=True)
+    def _files(self, tmp_path: Path) -> None:
+        for name in (
+            "run/checkpoints/ckpt-9",
+            "run/checkpoints/ckpt-10",
+            "run/best/ckpt-4",
+            "zoo/checkpoint/ckpt-0",
+            "plain/ckpt-2",
+        ):
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            (path.parent / f"{path.name}.index").touch()
+            (path.parent / f"{path.name}.data-00000-of-00001").touch()
+        (tmp_path / "run/checkpoints/checkpoint").write_text('model_checkpoint_path: "ckpt-9"\n')
+        (tmp_path / "empty").mkdir()
+
+    @pytest.mark.parametrize(
+        ("given", "found"),
+        [
+            pytest.param("run", "run/best/ckpt-4", id="run: best"),
+            pytest.param("run/checkpoints", "run/checkpoints/ckpt-9", id="folder: its state file"),
+            pytest.param("run/checkpoints/", "run/checkpoints/ckpt-9", id="slash at the end"),
+            pytest.param("zoo", "zoo/checkpoint/ckpt-0", id="zoo folder"),
+            pytest.param("zoo/checkpoint", "zoo/checkpoint/ckpt-0", id="its checkpoint folder"),
+            pytest.param("plain", "plain/ckpt-2", id="folder without state file"),
+            pytest.param("run/checkpoints/ckpt-10", "run/checkpoints/ckpt-10", id="prefix"),
+            pytest.param("plain/ckpt-2.index", "plain/ckpt-2", id="index"),
+            pytest.param("plain/ckpt-2.data-00000-of-00001", "plain/ckpt-2", id="data"),
+        ],
+    )
+    def test_forms(self, tmp_path, given, found):
+        # As text: a Path would drop the slash at the end.
+        assert checkpoint.find_prefix(f"{tmp_path}/{given}") == f"{tmp_path}/{found}"
+
+    def test_the_highest_number_counts_where_the_state_file_is_wrong(self, tmp_path):
+        (tmp_path / "run/checkpoints/checkpoint").write_text('model_checkpoint_path: "ckpt-77"\n')
+        found = checkpoint.find_prefix(tmp_path / "run/checkpoints")
+        assert found == f"{tmp_path}/run/checkpoints/ckpt-10"
+
+    def test_a_copied_folder_is_searched_itself(self, tmp_path):
+        """State files of the original can hold the absolute path of another machine."""
+        (tmp_path / "plain/checkpoint").write_text('model_checkpoint_path: "/home/x/m/ckpt-2"\n')
+        assert checkpoint.find_prefix(tmp_path / "plain") == f"{tmp_path}/plain/ckpt-2"
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            pytest.param(
+                "empty", r"empty: no checkpoint \(ckpt-N.index\) in this folder", id="empty"
+            ),
+            pytest.param("nowhere", r"nowhere: no such checkpoint; give a run", id="nowhere"),
+            pytest.param("plain/ckpt-3", r"plain/ckpt-3: no such checkpoint", id="other number"),
+        ],
+    )
+    def test_nothing_there(self, tmp_path, given, message):
+        with pytest.raises(InputError, match=message):
+            checkpoint.find_prefix(tmp_path / given)
+
+
+def test_a_tf1_checkpoint_is_named_as_such(shared):
+    index = (
+        "data/checkpoint_indexes/official_tf1_ssd_mobilenet_v2_coco_2018_03_29__model.ckpt.index"
+    )
+    with pytest.raises(
+        InputError,
+        match=r"model\.ckpt: a TF1 checkpoint \(.*\.\.\.\); the kit "
+        r"restores TF2 checkpoints",
+    ):
+        checkpoint.open_checkpoint(shared / index)
+
+
+def test_a_damaged_index(tmp_path):
+    (tmp_path / "ckpt-1.index").write_bytes(b"this is no table of anything" * 9)
+    with pytest.raises(
+        InputError, match=r"ckpt-1\.index: not a readable checkpoint \(.+\)"
+    ) as caught:
+        checkpoint.open_checkpoint(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut in the middle"])
+def test_damaged_data_changes_nothing(tiny_detector, tmp_path, damage):
+    prefix = checkpoint.save(tmp_path, tiny_detector, 3)
+    data = Path(f"{prefix}.data-00000-of-00001")
+    if damage == "missing":
+        data.unlink()
+    else:
+        os.truncate(data, data.stat().st_size // 2)
+    shift(tiny_detector, 1.0)
+    before = values(tiny_detector)
+    with pytest.raises(
+        InputError,
+        match=r"ckpt-3: model/.* cannot be read \(.+\): the \.data file "
+        r"is missing or damaged",
+    ) as caught:
+        checkpoint.restore_model(tiny_detector, prefix)
+    assert "\n" not in str(caught.value)
+    require_equal(values(tiny_detector), before)
+
+
+def test_another_model_changes_nothing(tiny_detector, shared):
+    before = values(tiny_detector)
+    folder = shared / "checkpoints/ssd_mobilenet_v2_fpnlite_050_224_coco80"
+    with pytest.raises(
+        InputError,
+        match=r"ckpt-0: model/.* is \(.*\), the model expects \(.*\) "
+        r"\(\d+ of 384 variables differ\)",
+    ):
+        checkpoint.restore_model(tiny_detector, folder)
+    require_equal(values(tiny_detector), before)
+
+
+def test_old_checkpoints_are_deleted(tiny_detector, tmp_path):
+    for step in (5, 10, 15, 20):
+        checkpoint.save(tmp_path, tiny_detector, step, keep=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoint",
+        "ckpt-15.data-00000-of-00001",
+        "ckpt-15.index",
+        "ckpt-20.data-00000-of-00001",
+        "ckpt-20.index",
+    ]
+    state = (tmp_path / "checkpoint").read_text()
+    assert 'model_checkpoint_path: "ckpt-20"' in state
+    assert re.findall(r'all_model_checkpoint_paths: "(.*)"', state) == ["ckpt-15", "ckpt-20"]
+    checkpoint.save(tmp_path, tiny_detector, 12, keep=1)
+    assert checkpoint.find_prefix(tmp_path) == f"{tmp_path}/ckpt-12"
+    assert len(list(tmp_path.glob("*.index"))) == 1
+
+
+def test_saving_twice_replaces(tiny_detector, tmp_path):
+    checkpoint.save(tmp_path, tiny_detector, 5)
+    shift(tiny_detector, 1.0)
+    checkpoint.save(tmp_path, tiny_detector, 5)
+    saved = values(tiny_detector)
+    shift(tiny_detector, 1.0)
+    checkpoint.restore_model(tiny_detector, tmp_path)
+    require_equal(values(tiny_detector), saved)
+
+
+@pytest.mark.parametrize("failing", ["data", "index"])
+def test_a_failed_write_leaves_the_newest_readable(tiny_detector, tmp_path, monkeypatch, failing):
+    checkpoint.save(tmp_path, tiny_detector, 5)
+    saved = values(tiny_detector)
+    shift(tiny_detector, 1.0)
+    replace = os.replace
+
+    def full_disk(source, target):
+        # Only our own renames of the finished files; not those inside of TensorFlow.
+        if failing in Path(target).name and Path(target).parent == tmp_path:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full_disk)
+    with pytest.raises(
+        InputError,
+        match=r"ckpt-6: cannot be written \(.*No space left on device.*\);"
+        r" earlier checkpoints are untouched",
+    ):
+        checkpoint.save(tmp_path, tiny_detector, 6)
+    monkeypatch.undo()
+    assert checkpoint.find_prefix(tmp_path) == f"{tmp_path}/ckpt-5"
+    checkpoint.restore_model(tiny_detector, tmp_path)
+    require_equal(values(tiny_detector), saved)
+    assert not list(tmp_path.glob(".writing-*"))
+
+
+def test_a_folder_that_cannot_be_made(tiny_detector, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match=r"file/checkpoints.*cannot be written"):
+        checkpoint.save(tmp_path / "file/checkpoints", tiny_detector, 6)
+
+
+def test_a_copied_checkpoint_is_read_where_it_lies(tiny_detector, tmp_path):
+    checkpoint.save(tmp_path / "a", tiny_detector, 5)
+    shutil.move(tmp_path / "a", tmp_path / "b")
+    assert checkpoint.open_checkpoint(tmp_path / "b").step() == 5

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ssd import checkpoint, label_map
+from ssd.config import pipeline
+from ssd.errors import InputError
+from ssd.predictor import CheckpointPredictor, load_predictor
+
+IMAGES = np.random.default_rng(3).uniform(0, 255, (2, 64, 96, 3)).astype(np.float32)
+
+
+@pytest.fixture
+def model_folder(tiny_detector, tiny_config, tiny_label_map, tmp_path) -> Path:
+    """As a run leaves it."""
+    pipeline.save(tiny_config, tmp_path / "pipeline.config")
+    label_map.save(tiny_label_map, tmp_path / "label_map.pbtxt")
+    checkpoint.save(tmp_path / "best", tiny_detector, 5)
+    return tmp_path
+
+
+class Recorded(tf.Module):
+    """A SavedModel with the signature of detection models and fixed answers."""
+
+    @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)])
+    def detect(self, input_tensor):
+        # The height of the picture comes back as a score, to show what arrived.
+        height = tf.cast(tf.shape(input_tensor)[1], tf.float32) / 1000.0
+        return {
+            "detection_boxes": tf.constant([[[0.1, 0.2, 0.5, 0.9], [0.0, 0.0, 0.0, 0.0]]]),
+            "detection_scores": tf.stack([[height, 0.0]]),
+            "detection_classes": tf.constant([[2.0, 1.0]]),
+            "num_detections": tf.constant([1.0]),
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.float32)])
+    def wrong(self, images):
+        return {"detection_boxes": images}
+
+
+def test_ids_are_one_based_integers(tiny_detector, tiny_label_map):
+    predictor = CheckpointPredictor(tiny_detector, tiny_label_map, "name")
+    found = predictor(IMAGES)
+    raw = tiny_detector.postprocess(tiny_detector.predict(tiny_detector.preprocess(IMAGES)))
+    np.testing.assert_array_equal(found["detection_classes"], raw["detection_classes"].numpy() + 1)
+    assert found["detection_classes"].dtype == found["num_detections"].dtype == np.int64
+    np.testing.assert_allclose(
+        found["detection_scores"], raw["detection_scores"].numpy(), atol=1e-5
+    )
+    assert set(found) == {
+        "detection_boxes",
+        "detection_scores",
+        "detection_classes",
+        "num_detections",
+    }
+    assert (predictor.image_size, predictor.label_map.names) == ((64, 96), tiny_label_map.names)
+
+
+def test_it_sees_variables_that_change(tiny_detector, tiny_label_map):
+    predictor = CheckpointPredictor(tiny_detector, tiny_label_map)
+    before = predictor(IMAGES)["detection_scores"]
+    bias = tiny_detector.network.box_predictor.class_head.bias
+    bias.assign(bias + 1.0)
+    assert predictor(IMAGES)["detection_scores"].min() > before.max()
+
+
+@pytest.mark.parametrize("given", ["", "best", "best/ckpt-5", "best/ckpt-5.index"])
+def test_forms_of_a_run(model_folder, tiny_label_map, given):
+    predictor = load_predictor(model_folder / given)
+    assert isinstance(predictor, CheckpointPredictor)
+    assert predictor.label_map.names == tiny_label_map.names
+    assert predictor.name == f"{model_folder}/best/ckpt-5"
+
+
+def test_another_label_map_replaces_the_models(model_folder):
+    other = label_map.from_names(["a", "b", "c"])
+    assert load_predictor(model_folder, other).label_map is other
+
+
+@pytest.mark.parametrize("where", ["", "saved_model"])
+def test_saved_models(tmp_path, where):
+    model = Recorded()
+    tf.saved_model.save(model, str(tmp_path / where), {"serving_default": model.detect})
+    predictor = load_predictor(tmp_path)
+    assert (predictor.image_size, predictor.batch_size, predictor.label_map) == (None, 1, None)
+    found = predictor(np.zeros((1, 120, 200, 3), np.uint8))
+    # Ids are 1-based in the signature already.
+    assert found["detection_classes"].tolist() == [[2, 1]]
+    assert found["detection_scores"][0, 0] == pytest.approx(0.12)
+    assert found["num_detections"].tolist() == [1]
+
+
+def test_a_label_map_beside_a_saved_model(tmp_path, tiny_label_map):
+    model = Recorded()
+    tf.saved_model.save(model, str(tmp_path / "saved_model"), {"serving_default": model.detect})
+    label_map.save(tiny_label_map, tmp_path / "label_map.pbtxt")
+    assert load_predictor(tmp_path / "saved_model").label_map.names == tiny_label_map.names
+
+
+@pytest.mark.parametrize(
+    ("signatures", "message"),
+    [
+        ({}, r"no serving_default signature; a detection SavedModel"),
+        ({"serving_default": "wrong"}, r"takes float32 and lacks outputs \['detection_scores'"),
+    ],
+)
+def test_other_saved_models_are_refused(tmp_path, signatures, message):
+    model = Recorded()
+    tf.saved_model.save(
+        model, str(tmp_path), {key: getattr(model, name) for key, name in signatures.items()}
+    )
+    with pytest.raises(InputError, match=message):
+        load_predictor(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        pytest.param(
+            "nowhere",
+            r"nowhere: no such file or folder; a run, a model folder, a "
+            r"SavedModel or a \.tflite was expected",
+            id="nowhere",
+        ),
+        pytest.param("empty", r"empty: no pipeline\.config in this folder or above it", id="empty"),
+        pytest.param(
+            "photo.jpg", r"photo\.jpg: no pipeline\.config|photo\.jpg: .*expected", id="a picture"
+        ),
+        pytest.param("none.tflite", r"none\.tflite: No such file", id="no .tflite"),
+    ],
+)
+def test_nothing_to_load(tmp_path, given, message):
+    folder = tmp_path / "deep/deeper"
+    (folder / "empty").mkdir(parents=True)
+    (folder / "photo.jpg").write_bytes(b"\xff\xd8")
+    with pytest.raises(InputError, match=message):
+        load_predictor(folder / given)
+
+
+def test_a_run_without_checkpoint(model_folder):
+    for path in (model_folder / "best").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match=r"no checkpoint \(ckpt-N\.index\) in this folder"):
+        load_predictor(model_folder)
+
+
+def test_a_config_that_does_not_belong_to_the_checkpoint(model_folder, tiny_config):
+    tiny_config.model.ssd.num_classes = 5
+    pipeline.save(tiny_config, model_folder / "pipeline.config")
+    with pytest.raises(
+        InputError,
+        match=r"ckpt-5: .*class_pred.* is \(.*24\), the model expects "
+        r"\(.*36\) \(2 of 384 variables differ\)",
+    ):
+        load_predictor(model_folder)

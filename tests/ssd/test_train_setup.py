@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ssd import label_map as label_maps
+from ssd import train_setup
+from ssd.config import pipeline
+from ssd.errors import InputError
+from ssd.train_setup import TrainOptions, resolve
+
+NAME = "ssd_mobilenet_v2_fpnlite_320x320_coco17_tpu-8"
+
+
+@pytest.fixture(autouse=True)
+def _here(in_temporary_folder: Path) -> None:
+    """Runs go below the current folder."""
+
+
+@pytest.fixture(autouse=True)
+def zoo(monkeypatch):
+    """Names that were opened; nothing is cached and nothing reaches a network."""
+    opened: list[str] = []
+
+    def open_model(name: str) -> str:
+        opened.append(str(name))
+        if not Path(name).exists():
+            raise train_setup.zoo.ZooUnavailable(f"{name}: no network, no cache")
+        return str(name)
+
+    monkeypatch.setattr(train_setup.zoo, "open_model", open_model)
+    return opened
+
+
+def options(tiny_data: Path, **changes) -> TrainOptions:
+    return TrainOptions(**({"data": str(tiny_data), "output": "run"} | changes))
+
+
+def begin(plan, checkpoint_step: int | None = None) -> None:
+    """Leaves the folder as a training that was killed does."""
+    plan.run.path.mkdir(parents=True, exist_ok=True)
+    pipeline.save(plan.config, plan.run.config)
+    if checkpoint_step is not None:
+        plan.run.checkpoints.mkdir()
+        (plan.run.checkpoints / f"ckpt-{checkpoint_step}.index").touch()
+
+
+def test_a_data_folder_fills_the_config(tiny_data):
+    plan = resolve(options(tiny_data))
+    reader = plan.config.train_input_reader
+    assert list(reader.tf_record_input_reader.input_path) == [f"{tiny_data}/train-*.tfrecord"]
+    assert reader.label_map_path == f"{tiny_data}/label_map.pbtxt"
+    (val,) = plan.config.eval_input_reader
+    assert list(val.tf_record_input_reader.input_path) == [f"{tiny_data}/val-*.tfrecord"]
+    assert val.label_map_path == f"{tiny_data}/label_map.pbtxt"
+    assert plan.label_map.names == ("bolt", "nut", "washer")
+    assert plan.config.model.ssd.num_classes == 3
+    assert "num_classes 90 -> 3, as the label map has: bolt, nut, washer" in plan.notes
+    assert plan.run.path == Path("run")
+    assert not plan.resumes
+    assert not Path("run").exists()
+
+
+def test_single_flags_win_over_the_data_folder(tiny_data):
+    plan = resolve(options(tiny_data, val_records=["other-*.tfrecord"]))
+    assert list(plan.config.eval_input_reader[0].tf_record_input_reader.input_path) == [
+        "other-*.tfrecord"
+    ]
+
+
+def test_own_training_records_take_no_foreign_evaluation_records(tiny_data):
+    plan = resolve(
+        options(
+            tiny_data,
+            data=None,
+            train_records=[f"{tiny_data}/train-*.tfrecord"],
+            label_map=f"{tiny_data}/label_map.pbtxt",
+        )
+    )
+    assert len(plan.config.eval_input_reader) == 0
+
+
+def test_steps_and_batch_size_fit_the_schedule(tiny_data):
+    plan = resolve(options(tiny_data, steps=500, batch_size=16))
+    config = plan.config.train_config
+    cosine = config.optimizer.momentum_optimizer.learning_rate.cosine_decay_learning_rate
+    # 1/100 of the steps, 1/8 of the batch.
+    assert (config.num_steps, config.batch_size) == (500, 16)
+    assert (cosine.total_steps, cosine.warmup_steps) == (500, 10)
+    assert cosine.learning_rate_base == pytest.approx(0.01)
+    assert any(note.startswith("learning rate fitted to this run") for note in plan.notes)
+
+
+@pytest.mark.parametrize(
+    "config", [None, NAME, NAME.removesuffix("_coco17_tpu-8"), NAME + ".config"]
+)
+def test_names_of_shipped_configs(tiny_data, config):
+    plan = resolve(options(tiny_data, config=config, output=None))
+    assert plan.run.path.parent == Path("runs")
+    assert plan.run.path.name.startswith(NAME + "-20")
+
+
+def write_config(tiny_config, path: str = "my.config") -> str:
+    pipeline.save(tiny_config, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param(
+            {"config": "ssd_mobilenet_v2_fpnlite_320"},
+            rf"--config ssd_mobilenet_v2_fpnlite_320: no such file .* did you mean {NAME}\?",
+            id="misspelt config",
+        ),
+        pytest.param(
+            {"config": "yolo"},
+            r"--config yolo: no such file and no shipped config; "
+            rf"shipped: .*{NAME}",
+            id="unknown config",
+        ),
+        pytest.param(
+            {"data": "nowhere"},
+            r"--data nowhere: no such folder; `\./run\.sh convert` "
+            r"makes one",
+            id="no data folder",
+        ),
+        pytest.param(
+            {"data": None, "config": NAME},
+            r"train_input_reader names no records; give "
+            r"--data DIR",
+            id="no records",
+        ),
+        pytest.param(
+            {"data": None, "train_records": ["x-*.tfrecord"]},
+            r"train_input_reader\.label_map_path still says PATH_TO_BE_CONFIGURED; give "
+            r"--label-map FILE",
+            id="no label map",
+        ),
+        pytest.param(
+            {"overrides": ("model.ssd.num_clases=3",)},
+            r"--set model\.ssd\.num_clases.*"
+            r"num_classes",
+            id="misspelt --set",
+        ),
+        pytest.param(
+            {"overrides": ("train_config.optimizer.use_moving_average=true",)},
+            r"use_moving_average",
+            id="refused setting",
+        ),
+        pytest.param(
+            {"checkpoint": "nowhere/ckpt-0"},
+            r"nowhere/ckpt-0: no network, no cache",
+            id="named checkpoint that is not there",
+        ),
+    ],
+)
+def test_flags_that_do_not_fit(tiny_data, changes, message):
+    with pytest.raises(InputError, match=message):
+        resolve(options(tiny_data, **changes))
+
+
+def test_a_persons_config_keeps_its_number_of_classes(tiny_data, tiny_config):
+    tiny_config.model.ssd.num_classes = 4
+    with pytest.raises(
+        InputError,
+        match=r"my\.config: num_classes is 4, but the label map has 3 "
+        r"\(bolt, nut, washer\); correct one of them, or give --set "
+        r"model\.ssd\.num_classes=3",
+    ):
+        resolve(options(tiny_data, config=write_config(tiny_config)))
+
+
+class TestResume:
+    def test_the_same_command_goes_on(self, tiny_data):
+        begin(resolve(options(tiny_data)), checkpoint_step=4)
+        again = resolve(options(tiny_data))
+        assert again.resumes
+        assert again.run.path == Path("run")
+        assert again.checkpoint is None
+
+    def test_without_a_checkpoint_yet_it_fine_tunes_from_the_same_start(self, tiny_data):
+        """Killed before the first save: starting from random weights would be another run."""
+        Path("start").mkdir()
+        begin(resolve(options(tiny_data, checkpoint="start")))
+        again = resolve(options(tiny_data, checkpoint="start"))
+        assert again.run.path == Path("run")
+        assert again.checkpoint == "start"
+
+    def test_without_output_it_goes_on_the_next_day(self, tiny_data, monkeypatch):
+        first = resolve(options(tiny_data, output=None))
+        begin(first, checkpoint_step=4)
+
+        class Tomorrow(train_setup.datetime.date):
+            @classmethod
+            def today(cls):
+                return cls(2199, 1, 2)
+
+        monkeypatch.setattr(train_setup.datetime, "date", Tomorrow)
+        again = resolve(options(tiny_data, output=None))
+        assert again.resumes
+        assert again.run.path == first.run.path
+
+    def test_a_finished_run_is_left_alone(self, tiny_data):
+        plan = resolve(options(tiny_data))
+        begin(plan, checkpoint_step=4)
+        plan.run.finished.touch()
+        with pytest.raises(
+            InputError,
+            match=r"run: this run is finished; give more --steps with "
+            r"another --output, or --fresh",
+        ):
+            resolve(options(tiny_data))
+        assert resolve(options(tiny_data, fresh=True)).run.path == Path("run-2")
+
+    def test_a_finished_run_without_output_gets_a_neighbour(self, tiny_data):
+        plan = resolve(options(tiny_data, output=None))
+        begin(plan, checkpoint_step=4)
+        plan.run.finished.touch()
+        again = resolve(options(tiny_data, output=None))
+        assert again.run.path == plan.run.path.with_name(plan.run.path.name + "-2")
+        assert not again.resumes
+
+    def test_another_config_does_not_go_on(self, tiny_data):
+        begin(resolve(options(tiny_data)), checkpoint_step=4)
+        with pytest.raises(
+            InputError,
+            match=r"run: holds a run with another config \(\d+ lines "
+            r"differ, first: .*\); give another --output, or --fresh",
+        ):
+            resolve(options(tiny_data, steps=77))
+
+    def test_another_seed_does_not_go_on(self, tiny_data):
+        begin(resolve(options(tiny_data, seed=1)), checkpoint_step=4)
+        with pytest.raises(InputError, match="seed"):
+            resolve(options(tiny_data, seed=2))
+
+    def test_fresh_starts_beside(self, tiny_data):
+        begin(resolve(options(tiny_data)), checkpoint_step=4)
+        plan = resolve(options(tiny_data, fresh=True))
+        assert (plan.run.path, plan.resumes) == (Path("run-2"), False)
+
+
+class TestCheckpoint:
+    def test_auto_takes_the_zoos(self, tiny_data, zoo):
+        plan = resolve(options(tiny_data, config=NAME))
+        assert zoo == [NAME]
+        assert plan.checkpoint is None
+        assert any(note.startswith("RANDOM WEIGHTS: ") and NAME in note for note in plan.notes)
+
+    def test_none_asks_nobody(self, tiny_data, zoo):
+        plan = resolve(options(tiny_data, checkpoint="none"))
+        assert (plan.checkpoint, zoo) == (None, [])
+        assert "random weights, as --checkpoint none asks" in plan.notes
+
+    def test_what_a_persons_config_names_must_be_there(self, tiny_data, tiny_config, zoo):
+        tiny_config.train_config.fine_tune_checkpoint = "somewhere/ckpt-0"
+        with pytest.raises(InputError, match=r"somewhere/ckpt-0"):
+            resolve(options(tiny_data, config=write_config(tiny_config)))
+
+    def test_a_path(self, tiny_data, zoo):
+        Path("model").mkdir()
+        assert resolve(options(tiny_data, checkpoint="model")).checkpoint == "model"
+
+
+def test_sample_data_is_made_once(monkeypatch, project):
+    ran = []
+
+    def fake(command, check):
+        ran.append(command[3:])
+        if "convert" in command:
+            records = Path("data/sample/records")
+            records.mkdir(parents=True)
+            (records / "conversion_report.json").write_text("{}")
+            label_maps.save(
+                label_maps.from_names(["barcode", "qr_code", "label", "badge"]),
+                records / "label_map.pbtxt",
+            )
+            (records / "train-00000-of-00001.tfrecord").touch()
+        return type("Done", (), {"returncode": 0})
+
+    monkeypatch.setattr(train_setup.subprocess, "run", fake)
+    plan = resolve(TrainOptions(checkpoint="none"))
+    assert [command[0] for command in ran] == ["sample-data", "convert"]
+    assert list(plan.config.train_input_reader.tf_record_input_reader.input_path) == [
+        "data/sample/records/train-*.tfrecord"
+    ]
+    resolve(TrainOptions(checkpoint="none"))
+    assert len(ran) == 2
+
+
+def test_sample_data_that_fails(monkeypatch):
+    monkeypatch.setattr(
+        train_setup.subprocess, "run", lambda *a, **k: type("Done", (), {"returncode": 2})
+    )
+    with pytest.raises(InputError, match=r"sample data: `sample-data` ended with code 2"):
+        resolve(TrainOptions())
