@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ssd import checkpoint, label_map
 from ssd.batch_norm_statistics import StatisticsEstimator
 from ssd.config import pipeline
-from ssd.data import input_pipeline, record_index
+from ssd.data import input_pipeline, input_reader
 from ssd.errors import InputError
 from ssd.evaluate import evaluate
 from ssd.fine_tune import restore_fine_tune
@@ -60,9 +60,7 @@ class TrainingSession:
         train_config = plan.config.train_config
         self.num_steps: int = train_config.num_steps
         self.batch_size: int = train_config.batch_size
-        self.index = record_index.index_records(
-            plan.config.train_input_reader.tf_record_input_reader.input_path
-        )
+        self.index = input_reader.open_records(plan.config.train_input_reader, "train_input_reader")
         for line in (
             *plan.notes,
             f"run: {self.run.path}",
