@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ssd import label_map as label_maps
+from ssd import zoo
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
 from ssd.run_folder import config_beside, label_map_beside
@@ -120,7 +121,7 @@ def load_predictor(
     Raises:
       InputError: nothing there that can be loaded.
     """
-    path = Path(path)
+    path = local_model(path)
     predictor: Predictor
     if path.suffix == ".tflite":
         from ssd.tflite_predictor import TflitePredictor  # late: only this form needs LiteRT
@@ -135,6 +136,14 @@ def load_predictor(
     if label_map is not None:
         predictor.label_map = label_map
     return predictor
+
+
+def local_model(path: str | os.PathLike[str]) -> Path:
+    """Returns `path`; a zoo archive or zoo name becomes the folder it was unpacked to."""
+    is_archive = os.path.isfile(path) and str(path).endswith((".tar.gz", ".tgz"))
+    if is_archive or (not os.path.exists(path) and zoo.is_known(str(path))):
+        return zoo.open_model(str(path))
+    return Path(path)
 
 
 def load_checkpoint_predictor(path: str | os.PathLike[str]) -> CheckpointPredictor:
