@@ -50,18 +50,22 @@ class StatisticsEstimator:
         """
         before = self.read()
         count, sums, squares = 0, None, None
-        for images in batches:
-            self._forward(images)
-            values = [value.astype(np.float64) for value in self.read()]
-            sums = values if sums is None else [a + b for a, b in zip(sums, values, strict=True)]
-            means = values[0::2]
-            squares = (
-                [m * m for m in means]
-                if squares is None
-                else [a + m * m for a, m in zip(squares, means, strict=True)]
-            )
-            count += 1
-        self.assign(before)
+        try:
+            for images in batches:
+                self._forward(images)
+                values = [value.astype(np.float64) for value in self.read()]
+                sums = (
+                    values if sums is None else [a + b for a, b in zip(sums, values, strict=True)]
+                )
+                means = values[0::2]
+                squares = (
+                    [m * m for m in means]
+                    if squares is None
+                    else [a + m * m for a, m in zip(squares, means, strict=True)]
+                )
+                count += 1
+        finally:  # also when interrupted: what is saved then must be the layers' own
+            self.assign(before)
         if sums is None or squares is None:
             raise ValueError("no batches to estimate statistics from")
         result: Statistics = []

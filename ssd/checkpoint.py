@@ -44,7 +44,8 @@ class CheckpointFile:
         """Returns the value stored under `path`."""
         try:
             return self.reader.get_tensor(path + _SUFFIX)
-        except (tf.errors.OpError, RuntimeError) as error:
+        except (tf.errors.OpError, RuntimeError, IndexError, ValueError) as error:
+            # A data file that ends early is an IndexError here.
             raise InputError(
                 f"{self.prefix}: {path} cannot be read ({_first_line(error)}): the .data file is "
                 "missing or damaged; copy the checkpoint again"
@@ -121,6 +122,12 @@ def open_checkpoint(path: str | os.PathLike[str]) -> CheckpointFile:
     return CheckpointFile(prefix, shapes, reader)
 
 
+def assign_all(values: dict[str, tuple[tf.Variable, np.ndarray]]) -> None:
+    """Assigns what was read; reading is over by then, so that a damaged file changes nothing."""
+    for variable, value in values.values():
+        variable.assign(value)
+
+
 def restore_model(detector: Detector, path: str | os.PathLike[str]) -> CheckpointFile:
     """Restores every variable of the detector from `path`; returns the opened checkpoint.
 
@@ -130,8 +137,7 @@ def restore_model(detector: Detector, path: str | os.PathLike[str]) -> Checkpoin
     file = open_checkpoint(path)
     variables = {f"model/{key}": v for key, v in detector.checkpoint_variables().items()}
     _require(file, {key: tuple(v.shape) for key, v in variables.items()})
-    for key, variable in variables.items():
-        variable.assign(file.read(key))
+    assign_all({key: (variable, file.read(key)) for key, variable in variables.items()})
     return file
 
 
@@ -146,9 +152,9 @@ def restore_training(
     slots = _momentum_slots(detector, optimizer)
     file = open_checkpoint(path)
     _require(file, {key: tuple(slot.shape) for key, slot in slots.items()})
+    wanted = {key: (slot, file.read(key)) for key, slot in slots.items()}
     restore_model(detector, file.prefix)
-    for key, slot in slots.items():
-        slot.assign(file.read(key))
+    assign_all(wanted)
     optimizer.iterations.assign(file.step())
     return file.step()
 
@@ -174,24 +180,28 @@ def save(
     if optimizer is not None:
         root.optimizer = _OptimizerNode(step, optimizer, detector)
     root.save_counter.assign(step)
-    os.makedirs(folder, exist_ok=True)
     name = f"ckpt-{step}"
-    aside = tempfile.mkdtemp(prefix=".writing-", dir=folder)
+    aside = ""
     try:
+        os.makedirs(folder, exist_ok=True)
+        for left_over in Path(folder).glob(".writing-*"):  # of a process that was killed
+            shutil.rmtree(left_over, ignore_errors=True)
+        aside = tempfile.mkdtemp(prefix=".writing-", dir=folder)
         root.write(f"{aside}/{name}")
         # The index goes last: a checkpoint exists once its index does.
         for file in sorted(os.listdir(aside)):
             if file.startswith(name + ".data"):
                 os.replace(f"{aside}/{file}", f"{folder}/{file}")
         os.replace(f"{aside}/{name}.index", f"{folder}/{name}.index")
+        _forget_old(Path(folder), name, keep)
     except (OSError, tf.errors.OpError) as error:
         raise InputError(
             f"{folder}/{name}: cannot be written ({_first_line(error)}); earlier "
             "checkpoints are untouched"
         ) from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    _forget_old(Path(folder), name, keep)
+        if aside:
+            shutil.rmtree(aside, ignore_errors=True)
     return f"{folder}/{name}"
 
 

@@ -74,6 +74,8 @@ def run(
     predictor = load_predictor(model, label_map, num_threads=threads)
     folder = Path(output)
     names = _output_names(pictures)
+    if not as_json:
+        _require_other_files(pictures, [folder / name for name in names])
     results = []
     for path, name in zip(pictures, names, strict=True):
         image = read_image(path)
@@ -143,6 +145,16 @@ def _output_names(pictures: Sequence[Path]) -> list[str]:
         f"{path.stem}.jpg" if stems.count(path.stem) == 1 else f"{n:04d}_{path.stem}.jpg"
         for n, path in enumerate(pictures)
     ]
+
+
+def _require_other_files(pictures: Sequence[Path], outputs: Sequence[Path]) -> None:
+    """Raises if a drawing would replace a picture that it is made from."""
+    originals = {picture.resolve() for picture in pictures}
+    for path in outputs:
+        if path.resolve() in originals:
+            raise InputError(
+                f"{path}: the drawing would replace the picture; give another --output"
+            )
 
 
 def _save(image: np.ndarray, path: Path) -> None:

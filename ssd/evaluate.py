@@ -140,6 +140,8 @@ def _data(
     model: str, data: str | None, split: str, records: Sequence[str], label_map: str | None
 ) -> tuple[list[str], LabelMap]:
     """The records and label map that the flags, or else the run itself, name."""
+    if data and records:
+        raise InputError("--data and --records both name records; give one of them")
     if data:
         folder = Path(data)
         records = [str(folder / f"{split}-*.tfrecord")]

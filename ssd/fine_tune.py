@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from ssd.checkpoint import CheckpointFile, open_checkpoint
+from ssd.checkpoint import CheckpointFile, assign_all, open_checkpoint
 from ssd.errors import InputError
 from ssd.models.detector import Detector
 
@@ -17,7 +17,7 @@ _BACKBONE = "model/_feature_extractor/classification_backbone/"
 _EXTRACTOR = "model/_feature_extractor/"
 # A checkpoint of the classification network alone holds the backbone under this path.
 _CLASSIFIER_BACKBONE = "feature_extractor/"
-_CLASS_HEAD = "/class_predictions_with_background/"
+_CLASS_HEAD = "/class_predictions_with_background/_class_predictor_layers/"
 CHECKPOINT_TYPES = ("classification", "detection", "full")
 
 
@@ -84,18 +84,18 @@ def restore_fine_tune(
     report = RestoreReport(file.prefix, *_served_type(file, checkpoint_type))
     variables = {f"model/{key}": v for key, v in detector.checkpoint_variables().items()}
     assignments: dict[str, str] = {}
+    is_new_head = report.checkpoint_type == "full" and _has_other_class_head(file, variables)
     for key, variable in variables.items():
         source = _source(file, key, report.checkpoint_type)
-        if source is None:
+        if is_new_head and _CLASS_HEAD in key:
+            report.kept_at_init[key] = "class head of another number of classes"
+        elif source is None:
             report.kept_at_init[key] = f"type {report.checkpoint_type} leaves it new"
         elif file.shapes.get(source) == tuple(variable.shape):
             assignments[key] = source
-        elif report.checkpoint_type == "full" and _CLASS_HEAD in key and source in file.shapes:
-            report.kept_at_init[key] = "class head of another number of classes"
         else:
             raise _misfit(file, source, key, variable)
-    for key, source in assignments.items():
-        variables[key].assign(file.read(source))
+    assign_all({key: (variables[key], file.read(source)) for key, source in assignments.items()})
     report.restored = sorted(assignments)
     used = set(assignments.values())
     report.not_used = {
@@ -135,6 +135,14 @@ def _source(file: CheckpointFile, key: str, checkpoint_type: str) -> str | None:
     if not key.startswith(_BACKBONE):
         return None
     return _CLASSIFIER_BACKBONE + key[len(_BACKBONE) :]
+
+
+def _has_other_class_head(file: CheckpointFile, variables: dict[str, tf.Variable]) -> bool:
+    """Whether the file holds a class head, but one of other shapes; all of it stays new then."""
+    return any(
+        _CLASS_HEAD in key and file.shapes.get(key) not in (None, tuple(v.shape))
+        for key, v in variables.items()
+    )
 
 
 def _misfit(file: CheckpointFile, source: str, key: str, variable: tf.Variable) -> InputError:

@@ -9,6 +9,8 @@ import keras
 from ssd import learning_rate
 from ssd.errors import InputError
 
+# Parts of a schedule that a total contains; rounded down, so that they fit into it.
+_PHASES = ("warmup_steps", "hold_base_rate_steps", "burnin_steps")
 _SECTION = "train_config.optimizer.momentum_optimizer.learning_rate"
 
 
@@ -88,25 +90,36 @@ def fit_schedule(train_config: Any, *, num_steps: int | None, batch_size: int | 
     changes = _scale_fields(
         train_config.optimizer.momentum_optimizer.learning_rate, step_factor, rate_factor
     )
+    previous = 0  # a short run can bring two steps of a manual schedule together
+    schedule = train_config.optimizer.momentum_optimizer.learning_rate
+    for point in schedule.manual_step_learning_rate.schedule:
+        point.step = previous = max(point.step, previous + 1)
     return "learning rate fitted to this run: " + ", ".join(changes)
 
 
 def _scale_fields(message: Any, step_factor: float, rate_factor: float) -> list[str]:
-    """Multiplies every `*steps`/`step` and `*learning_rate*` number below `message`."""
+    """Multiplies every `*steps`/`step` and `*learning_rate*` number below `message`.
+
+    Numbers that the file leaves to their defaults too: those of the chosen schedule.
+    """
     changes = []
-    for field, value in message.ListFields():
-        is_list = not hasattr(value, "ListFields") and hasattr(value, "__len__")
-        children = list(value) if is_list else [value]
+    for field in message.DESCRIPTOR.fields:
+        value = getattr(message, field.name)
         if field.message_type is not None:
-            for child in children:
-                changes += _scale_fields(child, step_factor, rate_factor)
+            is_list = not hasattr(value, "ListFields")
+            if is_list or message.HasField(field.name):
+                for child in value if is_list else [value]:
+                    changes += _scale_fields(child, step_factor, rate_factor)
             continue
         is_steps = field.name == "step" or field.name.endswith("steps")
         factor = step_factor if is_steps else rate_factor if "learning_rate" in field.name else 1.0
-        if factor == 1.0:
+        if factor == 1.0 or not value:
             continue
-        scaled = max(1, round(value * factor)) if is_steps and value else value * factor
-        setattr(message, field.name, int(scaled) if is_steps else scaled)
+        scaled = value * factor
+        if is_steps:
+            # Warm-up, hold and burn-in may vanish in a run of a few steps, the others may not.
+            scaled = int(scaled) if field.name in _PHASES else max(1, round(scaled))
+        setattr(message, field.name, scaled)
         changes.append(f"{field.name} {value:g} -> {scaled:g}")
     return changes
 

@@ -41,7 +41,7 @@ def run(options: TrainOptions) -> None:
     try:
         session.train()
     except KeyboardInterrupt:
-        prefix = session.save_checkpoint()
+        prefix = session.save_interrupted()
         raise KeyboardInterrupt(
             f"stopped at step {session.step}, saved {prefix}; the same command goes on"
         ) from None
@@ -93,7 +93,7 @@ class TrainingSession:
         progress = _Progress(self.step, self.num_steps, self.batch_size)
         for batch in itertools.islice(self._batches(), self.num_steps - self.step):
             losses = {name: float(value) for name, value in self.train_step(batch).items()}
-            self.step += 1
+            self.step = self._counted_steps()
             _require_finite(losses, self.step, batch)
             progress.update(self.step, losses)
             if self.step % _SUMMARY_EVERY == 0:
@@ -112,6 +112,14 @@ class TrainingSession:
         progress.close()
         self.run.finished.touch()
         self._say_the_end(best)
+
+    def save_interrupted(self) -> str:
+        """Saves wherever the interrupt fell, be it between an update and the loop's own count."""
+        self.step = self._counted_steps()
+        return self.save_checkpoint()
+
+    def _counted_steps(self) -> int:
+        return int(self.optimizer.iterations)
 
     def save_checkpoint(self) -> str:
         """Writes checkpoints/ckpt-STEP with optimizer state; returns its prefix."""

@@ -90,7 +90,9 @@ def resolve(options: TrainOptions) -> Plan:
             "give --steps N"
         )
     run, resumes = _choose_run(config, config_path, options)
-    checkpoint = None if resumes else _choose_checkpoint(config, config_path, options, notes)
+    # Killed before its first save: it begins again, from the same weights.
+    has_saved = resumes and any(run.checkpoints.glob("ckpt-*.index"))
+    checkpoint = None if has_saved else _choose_checkpoint(config, config_path, options, notes)
     return Plan(config, labels, run, checkpoint, resumes, tuple(notes))
 
 
@@ -226,16 +228,27 @@ def _choose_run(config: Any, config_path: Path, options: TrainOptions) -> tuple[
     text = pipeline.to_text(config)
     today = datetime.date.today().isoformat()
     base = Path(options.output) if options.output else RUNS / f"{config_path.stem}-{today}"
+    if not options.output and not options.fresh:
+        # Unfinished since yesterday or earlier: the same command goes on all the same.
+        for folder in sorted(RUNS.glob(f"{config_path.stem}-*"), reverse=True):
+            earlier = RunFolder(folder)
+            if _goes_on(earlier, text):
+                return earlier, True
     run, number = RunFolder(base), 1
     while run.config.is_file():
         stored = run.config.read_text()
-        if not options.fresh and not run.finished.is_file() and stored == text:
+        if not options.fresh and _goes_on(run, text):
             return run, True
         if options.output and not options.fresh:
             raise _not_resumable(run, stored, text)
         number += 1
         run = RunFolder(base.with_name(f"{base.name}-{number}"))
     return run, False
+
+
+def _goes_on(run: RunFolder, text: str) -> bool:
+    """Whether this run is unfinished and has this very config."""
+    return run.config.is_file() and not run.finished.is_file() and run.config.read_text() == text
 
 
 def _not_resumable(run: RunFolder, stored: str, text: str) -> InputError:

@@ -32,6 +32,7 @@ _PARTS = _ROOMS | {
     "run_folder",
     "tflite_file",
     "tflite_metadata",
+    "tflite_outputs",
     "tflite_predictor",
     "predictor",
 }
@@ -157,7 +158,7 @@ def wrong_arrow(found: Import) -> bool:
         return short not in MAY_IMPORT_OUTSIDE[package]
     if package != "ssd" or room(found.importer) == room(found.imported):
         return False
-    return room(found.imported) not in MAY_IMPORT[room(found.importer)]
+    return room(found.imported) not in MAY_IMPORT.get(room(found.importer), set())
 
 
 def cycle_in(graph: dict[str, set[str]]) -> list[str]:

@@ -68,17 +68,21 @@ def test_it_sees_variables_that_change(tiny_detector, tiny_label_map):
     assert predictor(IMAGES)["detection_scores"].min() > before.max()
 
 
-@pytest.mark.parametrize("given", ["", "best", "best/ckpt-5", "best/ckpt-5.index"])
+# Building a detector takes seconds; what counts as a checkpoint is tested where it is found.
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        pytest.param("best", marks=pytest.mark.slow),
+        "best/ckpt-5",
+        pytest.param("best/ckpt-5.index", marks=pytest.mark.slow),
+    ],
+)
 def test_forms_of_a_run(model_folder, tiny_label_map, given):
     predictor = load_predictor(model_folder / given)
     assert isinstance(predictor, CheckpointPredictor)
     assert predictor.label_map.names == tiny_label_map.names
     assert predictor.name == f"{model_folder}/best/ckpt-5"
-
-
-def test_another_label_map_replaces_the_models(model_folder):
-    other = label_map.from_names(["a", "b", "c"])
-    assert load_predictor(model_folder, other).label_map is other
 
 
 @pytest.mark.parametrize("where", ["", "saved_model"])
@@ -92,6 +96,14 @@ def test_saved_models(tmp_path, where):
     assert found["detection_classes"].tolist() == [[2, 1]]
     assert found["detection_scores"][0, 0] == pytest.approx(0.12)
     assert found["num_detections"].tolist() == [1]
+
+
+def test_another_label_map_replaces_the_models(tmp_path, tiny_label_map):
+    model = Recorded()
+    tf.saved_model.save(model, str(tmp_path / "saved_model"), {"serving_default": model.detect})
+    label_map.save(tiny_label_map, tmp_path / "label_map.pbtxt")
+    other = label_map.from_names(["a", "b", "c"])
+    assert load_predictor(tmp_path, other).label_map is other
 
 
 def test_a_label_map_beside_a_saved_model(tmp_path, tiny_label_map):

@@ -84,17 +84,10 @@ def test_one_step_is_rate_times_gradient(tiny_detector, optimizer, batch, regula
     # Graph and eager kernels differ in the last digits of a gradient.
     assert difference <= 1e-3 * 0.026666 * scale * norm
     assert int(optimizer.iterations) == 1
-
-
-def test_moving_statistics_move_by_their_momentum(tiny_detector, optimizer, batch):
-    make_train_step(tiny_detector, optimizer)(batch)
-    after = values(tiny_detector)
+    # One step keeps 0.997 of the 1 that a moving variance begins with.
     stem = "_feature_extractor/classification_backbone/layer_with_weights-1"
-    stored = tiny_detector.network.feature_extractor.backbone.stem.kernel
-    assert stored.shape == (3, 3, 3, 16)
-    # One step keeps 0.997 of 1, so that anything between 0.997 and 1.003 * batch is left.
-    assert np.all(after[f"{stem}/moving_variance"] < 1.0)
     assert np.all(after[f"{stem}/moving_variance"] > 0.997)
+    assert np.all(after[f"{stem}/moving_variance"] < 1.0)
     assert np.any(after[f"{stem}/moving_mean"] != 0.0)
 
 
