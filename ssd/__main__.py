@@ -44,6 +44,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=_positive, metavar="N", help="the schedule is fitted to it")
     add("--batch-size", type=_positive, metavar="N", help="the learning rate is fitted to it")
     add("--set", action="append", default=[], dest="overrides", metavar="section.field=value")
+    add("--precision", choices=("float32",), default="float32")
     add("--eval-every", type=_positive, metavar="N", help="steps (a fifth of the run)")
     add("--checkpoint-every", type=_positive, metavar="N", help="steps (as --eval-every)")
     add(
@@ -114,13 +115,16 @@ def _add_zoo(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(arguments: dict) -> None:
-    from ssd.train_setup import TrainOptions
+    from ssd import train_setup
 
+    del arguments["precision"]
     arguments["overrides"] = tuple(arguments["overrides"])
-    options = TrainOptions(**arguments)
+    options = train_setup.TrainOptions(**arguments)
+    plan = train_setup.resolve(options)
+    # After the flags have proved right: TensorFlow takes its time to load.
     from ssd import train
 
-    train.run(options)
+    train.run(plan, options)
 
 
 def _evaluate(arguments: dict) -> None:

@@ -29,7 +29,7 @@ class StatisticsEstimator:
     def __init__(self, detector: Detector) -> None:
         self._layers = [
             layer
-            for layer in detector.network._flatten_layers()
+            for layer in detector.checkpoint_layers().values()
             if isinstance(layer, FusedBatchNormalization)
         ]
         self._forward = self._trace(detector)
@@ -106,7 +106,9 @@ class StatisticsEstimator:
     def _trace(self, detector: Detector) -> Callable[[tf.Tensor], None]:
         """A training-mode pass after which the moving statistics are those of the batch alone."""
 
-        @tf.function(input_signature=[tf.TensorSpec([None, *detector.image_size, 3], tf.float32)])
+        spec = tf.TensorSpec([None, *detector.image_size, 3], tf.float32)
+
+        @tf.function(input_signature=[spec], autograph=False)
         def forward(images: tf.Tensor) -> None:
             detector.predict(detector.preprocess(images), training=True)
 

@@ -57,9 +57,8 @@ class CheckpointPredictor:
         self.label_map = label_map
         self.name = name
         self.image_size = detector.image_size
-        self._detect = tf.function(
-            self._run, input_signature=[tf.TensorSpec([None, *detector.image_size, 3], tf.float32)]
-        )
+        images = tf.TensorSpec([None, *detector.image_size, 3], tf.float32)
+        self._detect = tf.function(self._run, input_signature=[images], autograph=False)
 
     def _run(self, images: Any) -> dict[str, Any]:
         predictions = self.detector.predict(self.detector.preprocess(images), training=False)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ssd.errors import InputError
 
@@ -35,6 +37,15 @@ class RunFolder:
     def best(self) -> Path:
         """The checkpoint with the highest AP so far, ready to be exported."""
         return self.path / "best"
+
+    @property
+    def flags(self) -> Path:
+        """The flags outside of the config that the run was started with."""
+        return self.path / "flags.json"
+
+    def read_flags(self) -> dict[str, Any]:
+        """Returns what `flags` holds; {} where it is missing."""
+        return json.loads(self.flags.read_text()) if self.flags.is_file() else {}
 
     @property
     def restore_report(self) -> Path:

@@ -13,9 +13,9 @@ from typing import Any
 from ssd import label_map as label_maps
 from ssd import zoo
 from ssd.config import pipeline
+from ssd.config.schedule import fit_schedule
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
-from ssd.optimizer import fit_schedule
 from ssd.run_folder import RUNS, RunFolder
 
 SHIPPED_CONFIGS = Path(__file__).resolve().parents[1] / "pipeline_configs"
@@ -46,6 +46,14 @@ class TrainOptions:
     seed: int = 0
     fresh: bool = False
     batch_norm_statistics: str = "reestimated"
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the flags outside of the config that decide a run's weights."""
+        return {
+            "seed": self.seed,
+            "checkpoint": self.checkpoint,
+            "batch_norm_statistics": self.batch_norm_statistics,
+        }
 
 
 @dataclass(frozen=True)
@@ -232,40 +240,51 @@ def _choose_run(config: Any, config_path: Path, options: TrainOptions) -> tuple[
         # Unfinished since yesterday or earlier: the same command goes on all the same.
         for folder in sorted(RUNS.glob(f"{config_path.stem}-*"), reverse=True):
             earlier = RunFolder(folder)
-            if _goes_on(earlier, text):
+            if _goes_on(earlier, text, options):
                 return earlier, True
     run, number = RunFolder(base), 1
     while run.config.is_file():
-        stored = run.config.read_text()
-        if not options.fresh and _goes_on(run, text):
+        if not options.fresh and _goes_on(run, text, options):
             return run, True
         if options.output and not options.fresh:
-            raise _not_resumable(run, stored, text)
+            raise _not_resumable(run, text, options)
         number += 1
         run = RunFolder(base.with_name(f"{base.name}-{number}"))
     return run, False
 
 
-def _goes_on(run: RunFolder, text: str) -> bool:
-    """Whether this run is unfinished and has this very config."""
-    return run.config.is_file() and not run.finished.is_file() and run.config.read_text() == text
+def _goes_on(run: RunFolder, text: str, options: TrainOptions) -> bool:
+    """Whether this run is unfinished and was started with this config and these flags."""
+    return (
+        run.config.is_file()
+        and not run.finished.is_file()
+        and run.config.read_text() == text
+        and run.read_flags() == options.identity()
+    )
 
 
-def _not_resumable(run: RunFolder, stored: str, text: str) -> InputError:
-    if stored == text:
+def _not_resumable(run: RunFolder, text: str, options: TrainOptions) -> InputError:
+    advice = "give another --output, or --fresh for a new folder beside"
+    stored, flags = run.config.read_text(), run.read_flags()
+    if stored != text:
+        changed = [
+            line
+            for line in difflib.ndiff(stored.splitlines(), text.splitlines())
+            if line[:2] in ("- ", "+ ")
+        ]
         return InputError(
-            f"{run.path}: this run is finished; give more --steps with another "
-            "--output, or --fresh to train again into a new folder"
+            f"{run.path}: holds a run with another config ({len(changed)} lines differ, "
+            f"first: {' '.join(changed[0].split())}); {advice}"
         )
-    changed = [
-        line
-        for line in difflib.ndiff(stored.splitlines(), text.splitlines())
-        if line[:2] in ("- ", "+ ")
-    ]
+    for name, value in options.identity().items():
+        if flags.get(name) != value:
+            flag = "--" + name.replace("_", "-")
+            return InputError(
+                f"{run.path}: holds a run with {flag} {flags.get(name)}, not {value}; {advice}"
+            )
     return InputError(
-        f"{run.path}: holds a run with another config ({len(changed)} lines differ, "
-        f"first: {' '.join(changed[0].split())}); give another --output, or --fresh "
-        "for a new folder beside"
+        f"{run.path}: this run is finished; give more --steps with another --output, or --fresh "
+        "to train again into a new folder"
     )
 
 

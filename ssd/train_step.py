@@ -34,7 +34,7 @@ def make_train_step(
     """
     variables = detector.network.trainable_variables
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def train_step(batch: Batch) -> dict[str, tf.Tensor]:
         with tf.GradientTape() as tape:
             losses = compute_losses(detector, batch, training=True)

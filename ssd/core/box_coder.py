@@ -25,8 +25,8 @@ def encode_boxes(
       scale_factors: multiply (ty, tx, th, tw); those the checkpoint was trained with.
 
     Returns:
-      float32 [..., A, 4] box_encodings. Zeros mean "exactly the anchor". A box without area
-      encodes to a large negative number, not to -inf.
+      float32 [..., A, 4] box_encodings. Zeros mean "exactly the anchor". 1e-8 is added to every
+      side, so a box without area encodes to a large negative number, not to -inf.
 
     Example: right by a quarter of the anchor's width, 1.5 times as wide, 3/4 as high.
       >>> anchors = tf.constant([[0.2, 0.3, 0.6, 0.5]])
@@ -54,6 +54,4 @@ def decode_boxes(
     """
     ya, xa, ha, wa = box_ops.to_center_size(anchors)
     ty, tx, th, tw = tf.unstack(box_encodings / tf.constant(scale_factors, tf.float32), axis=-1)
-    h, w = tf.exp(th) * ha, tf.exp(tw) * wa
-    y, x = ty * ha + ya, tx * wa + xa
-    return tf.stack([y - h / 2.0, x - w / 2.0, y + h / 2.0, x + w / 2.0], axis=-1)
+    return box_ops.from_center_size(ty * ha + ya, tx * wa + xa, tf.exp(th) * ha, tf.exp(tw) * wa)

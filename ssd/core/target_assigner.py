@@ -50,16 +50,17 @@ def assign(
 
     Args:
       anchors: float32 [A, 4].
-      groundtruth_boxes: float32 [B, G, 4], yxyx normalized; padding rows are all zero.
+      groundtruth_boxes: float32 [B, G, 4], yxyx normalized; padding rows are all zero and come
+        last. G may be 0.
       groundtruth_classes_one_hot: float32 [B, G, C].
       groundtruth_weights: float32 [B, G]; 0 in padding rows.
       matched_threshold, unmatched_threshold, negatives_lower_than_unmatched,
         force_match_for_each_row: see `matcher.match`; similarity is the IoU.
       scale_factors: of the box encodings.
     """
-    count = _rows_in_use(groundtruth_boxes, groundtruth_weights)
+    is_used = tf.reduce_any(groundtruth_boxes != 0.0, axis=2) | (groundtruth_weights != 0.0)
+    count = _rows_in_use(is_used)
     boxes, weights = groundtruth_boxes[:, :count], groundtruth_weights[:, :count]
-    classes = groundtruth_classes_one_hot[:, :count]
     match = matcher.match(
         box_ops.iou(boxes, anchors),
         weights > 0.0,
@@ -68,27 +69,29 @@ def assign(
         negatives_lower_than_unmatched=negatives_lower_than_unmatched,
         force_match_for_each_row=force_match_for_each_row,
     )
-    is_matched, row = match >= 0, tf.maximum(match, 0)
-    weight = tf.gather(weights, row, batch_dims=1)  # [B, G] -> [B, A]
-    matched_gt_boxes = tf.gather(boxes, row, batch_dims=1)
+    # An image with nothing but padding has no row to match, whatever the thresholds.
+    match = tf.where(tf.reduce_any(is_used, axis=1, keepdims=True), match, matcher.UNMATCHED)
+    # Tables get a row of zeros in front, which is what an anchor without a box looks up.
+    row = tf.maximum(match + 1, 0)
+    weight = tf.gather(tf.pad(weights, [[0, 0], [1, 0]]), row, batch_dims=1)  # [B, A]
+    classes = tf.pad(groundtruth_classes_one_hot[:, :count], [[0, 0], [1, 0], [1, 0]])
+    matched_gt_boxes = tf.gather(tf.pad(boxes, [[0, 0], [1, 0], [0, 0]]), row, batch_dims=1)
     encodings = box_coder.encode_boxes(matched_gt_boxes, anchors, scale_factors)
-    one_hot = tf.where(is_matched[..., tf.newaxis], tf.gather(classes, row, batch_dims=1), 0.0)
-    unmatched_weight = tf.cast(match == matcher.UNMATCHED, tf.float32)
     return Targets(
-        cls_targets=tf.pad(one_hot, [[0, 0], [0, 0], [1, 0]]),
-        cls_weights=tf.where(is_matched, weight, unmatched_weight),
-        reg_targets=tf.where(is_matched[..., tf.newaxis], encodings, 0.0),
-        reg_weights=tf.where(is_matched, weight, 0.0),
+        cls_targets=tf.gather(classes, row, batch_dims=1),  # [B, G+1, C+1] -> [B, A, C+1]
+        cls_weights=weight + tf.cast(match == matcher.UNMATCHED, tf.float32),
+        reg_targets=tf.where((match >= 0)[..., tf.newaxis], encodings, 0.0),
+        reg_weights=weight,
         match=match,
     )
 
 
-def _rows_in_use(boxes: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Rows up to the last that is not padding in every image; at least 1.
+def _rows_in_use(is_used: tf.Tensor) -> tf.Tensor:
+    """Rows up to the last one that some image uses; is_used is bool [B, G].
 
     Padding overlaps nothing and is never forced, so leaving it out changes nothing; usually it is
     nine tenths of the rows, and IoU is what target assignment spends its time on.
     """
-    is_used = tf.reduce_any(boxes != 0.0, axis=[0, 2]) | tf.reduce_any(weights != 0.0, axis=0)
-    numbers = tf.where(is_used, tf.range(1, tf.shape(is_used)[0] + 1), 1)
-    return tf.reduce_max(numbers)
+    is_used_by_any = tf.reduce_any(is_used, axis=0)
+    numbers = tf.where(is_used_by_any, tf.range(1, tf.shape(is_used)[1] + 1), 0)
+    return tf.reduce_max(tf.concat([numbers, [0]], axis=0))

@@ -220,16 +220,23 @@ class Detector:
             fields.raw_detection_scores: raw_scores,
         }
 
-    def checkpoint_variables(self) -> dict[str, tf.Variable]:
-        """All variables by their path below `model/` in checkpoints."""
+    def checkpoint_layers(self) -> dict[str, keras.layers.Layer]:
+        """All layers that hold variables, by their path below `model/` in checkpoints."""
         parts = {
             "_feature_extractor": self.network.feature_extractor.checkpoint_layers(),
             "_box_predictor": self.network.box_predictor.checkpoint_layers(),
         }
         return {
-            f"{part}/{path}/{leaf}": variable
+            f"{part}/{path}": layer
             for part, layers in parts.items()
             for path, layer in layers.items()
+        }
+
+    def checkpoint_variables(self) -> dict[str, tf.Variable]:
+        """All variables by their path below `model/` in checkpoints."""
+        return {
+            f"{path}/{leaf}": variable
+            for path, layer in self.checkpoint_layers().items()
             for leaf, variable in _layer_variables(layer).items()
         }
 

@@ -26,6 +26,7 @@ class TwoNorms(keras.Model):
 def detector_of(network) -> SimpleNamespace:
     return SimpleNamespace(
         network=network,
+        checkpoint_layers=lambda: {"first": network.first, "second": network.second},
         image_size=(2, 5),
         preprocess=lambda images: images / 10.0,
         predict=lambda images, training: network(images, training=training),

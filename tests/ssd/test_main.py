@@ -59,10 +59,11 @@ def test_wrong_flags(arguments, message, capsys):
 
 
 def test_flags_of_train(monkeypatch):
-    from ssd import train
+    from ssd import train, train_setup
 
     given = []
-    monkeypatch.setattr(train, "run", given.append)
+    monkeypatch.setattr(train_setup, "resolve", lambda options: "plan")
+    monkeypatch.setattr(train, "run", lambda plan, options: given.append(options))
     command_line.main(
         [
             "train",

@@ -7,8 +7,9 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from ssd.config.messages import TrainEvalPipelineConfig
+from ssd.config.schedule import fit_schedule
 from ssd.errors import InputError
-from ssd.optimizer import build_optimizer, fit_schedule, rate_function
+from ssd.optimizer import build_optimizer, rate_function
 
 
 def train_config(learning_rate: str, num_steps: int = 1000, batch_size: int = 32):

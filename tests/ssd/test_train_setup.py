@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,11 @@ def options(tiny_data: Path, **changes) -> TrainOptions:
     return TrainOptions(**({"data": str(tiny_data), "output": "run"} | changes))
 
 
-def begin(plan, checkpoint_step: int | None = None) -> None:
+def begin(plan, checkpoint_step: int | None = None, **flags) -> None:
     """Leaves the folder as a training that was killed does."""
     plan.run.path.mkdir(parents=True, exist_ok=True)
+    identity = TrainOptions(**flags).identity()
+    plan.run.flags.write_text(json.dumps(identity))
     pipeline.save(plan.config, plan.run.config)
     if checkpoint_step is not None:
         plan.run.checkpoints.mkdir()
@@ -183,7 +186,7 @@ class TestResume:
     def test_without_a_checkpoint_yet_it_fine_tunes_from_the_same_start(self, tiny_data):
         """Killed before the first save: starting from random weights would be another run."""
         Path("start").mkdir()
-        begin(resolve(options(tiny_data, checkpoint="start")))
+        begin(resolve(options(tiny_data, checkpoint="start")), checkpoint="start")
         again = resolve(options(tiny_data, checkpoint="start"))
         assert again.run.path == Path("run")
         assert again.checkpoint == "start"

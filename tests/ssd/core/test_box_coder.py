@@ -22,6 +22,15 @@ def test_encode_by_hand() -> None:
     np.testing.assert_allclose(encodings[0], expected, rtol=1e-5)
 
 
+def test_decode_by_hand() -> None:
+    # The same anchor; factors 2, 4, 8, 16 leave (0.5, -0.25, log 2, log 0.5): centre
+    # 0.4 + 0.5 * 0.4 and 0.4 - 0.25 * 0.2, 0.8 high and 0.1 wide.
+    anchors = tf.constant([[0.2, 0.3, 0.6, 0.5]])
+    encodings = tf.constant([[1.0, -1.0, 8 * np.log(2.0), 16 * np.log(0.5)]], tf.float32)
+    decoded = decode_boxes(encodings, anchors, (2.0, 4.0, 8.0, 16.0))
+    np.testing.assert_allclose(decoded, [[0.2, 0.3, 1.0, 0.4]], atol=1e-6)
+
+
 def test_decode_undoes_encode() -> None:
     rng = np.random.default_rng(3)
     corners = np.sort(rng.uniform(size=(2, 7, 2, 2)).astype(np.float32), axis=2)
@@ -31,16 +40,28 @@ def test_decode_undoes_encode() -> None:
     np.testing.assert_allclose(back, boxes, atol=2e-6)
 
 
+def test_a_batch_is_its_images_one_by_one() -> None:
+    anchors = RECORDING["anchors"]
+    batch = np.stack([RECORDING["boxes"], anchors])
+    for n in range(2):
+        for function in (encode_boxes, decode_boxes):
+            together = function(batch, anchors)[n]
+            np.testing.assert_allclose(together, function(batch[n], anchors), rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", FACTORS)
 def test_equals_the_recording(name: str) -> None:
     anchors, factors = RECORDING["anchors"], FACTORS[name]
     encoded = encode_boxes(RECORDING["boxes"], anchors, factors)
     # Boxes and anchors without a side encode to numbers up to 1e9: relative.
     np.testing.assert_allclose(encoded, RECORDING[f"encoded_{name}"], rtol=1e-5, atol=1e-5)
-    decoded = decode_boxes(RECORDING[f"code_in_{name}"], anchors, factors)
-    np.testing.assert_allclose(decoded, RECORDING[f"code_decoded_{name}"], rtol=1e-5, atol=1e-6)
+    for codes, boxes in (("code_in", "code_decoded"), ("encoded", "decoded")):
+        decoded = decode_boxes(RECORDING[f"{codes}_{name}"], anchors, factors)
+        np.testing.assert_allclose(decoded, RECORDING[f"{boxes}_{name}"], rtol=1e-5, atol=1e-6)
 
 
 def test_a_box_without_area_is_finite() -> None:
     encodings = encode_boxes(tf.zeros([1, 4]), tf.constant([[0.0, 0.0, 0.2, 0.1]]))
+    # log(1e-8 / 0.2) and log(1e-8 / 0.1), times 5.
+    np.testing.assert_allclose(encodings[0, 2:], [-84.05, -80.59], atol=0.01)
     assert np.all(np.isfinite(encodings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,18 @@ from ssd.core import losses
 DATA = Path(__file__).parents[2] / "data"
 CLASSIFICATION = np.load(DATA / "core_classification_losses.npz")
 LOCALIZATION = np.load(DATA / "core_localization_losses.npz")
+
+
+def value_and_gradient(
+    function: Callable[[tf.Tensor], tf.Tensor], at: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The function, and the gradient of its sum."""
+    point = tf.constant(at)
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        value = function(point)
+        total = tf.reduce_sum(value)
+    return value.numpy(), tape.gradient(total, point).numpy()
 
 
 def test_smooth_l1_by_hand() -> None:
@@ -43,51 +56,109 @@ def test_focal_by_hand() -> None:
     ],
 )
 def test_focal_equals_the_recording(name: str, gamma: float, alpha: float | None) -> None:
-    logits = tf.constant(CLASSIFICATION["logits"])
-    weights = tf.constant(CLASSIFICATION["weights"])
-    ones = tf.ones(logits.shape[:2])
-    with tf.GradientTape() as tape:
-        tape.watch(logits)
-        loss = (
-            losses.sigmoid_focal(logits, CLASSIFICATION["targets"], ones, gamma=gamma, alpha=alpha)
-            * weights
-        )
-        total = tf.reduce_sum(loss)
-    np.testing.assert_allclose(loss, CLASSIFICATION[f"focal_{name}"], rtol=1e-5, atol=1e-7)
-    gradient = tape.gradient(total, logits)
-    np.testing.assert_allclose(gradient, CLASSIFICATION[f"focal_{name}_grad"], rtol=1e-4, atol=1e-6)
+    # Logits of +-40, 88 and -100 and soft targets are among them.
+    weights, ones = CLASSIFICATION["weights"], tf.ones(CLASSIFICATION["logits"].shape[:2])
+
+    def loss(logits: tf.Tensor) -> tf.Tensor:
+        targets = CLASSIFICATION["targets"]
+        return losses.sigmoid_focal(logits, targets, ones, gamma=gamma, alpha=alpha) * weights
+
+    value, gradient = value_and_gradient(loss, CLASSIFICATION["logits"])
+    np.testing.assert_allclose(value, CLASSIFICATION[f"focal_{name}"], rtol=1e-5, atol=1e-7)
+    # The recorded gradients reach 30: 1e-6 is a last digit of the larger ones.
+    np.testing.assert_allclose(gradient, CLASSIFICATION[f"focal_{name}_grad"], rtol=3e-6, atol=1e-6)
+
+
+def test_focal_weights_are_per_anchor() -> None:
+    logits, targets = CLASSIFICATION["logits"], CLASSIFICATION["targets"]
+    weights = CLASSIFICATION["weights_anchor"]
+    weighted = losses.sigmoid_focal(logits, targets, weights)
+    plain = losses.sigmoid_focal(logits, targets, tf.ones_like(weights))
+    np.testing.assert_allclose(weighted, plain * weights[..., np.newaxis], rtol=1e-6)
+
+
+def focal_in_float64(
+    x: np.ndarray, target: float, gamma: float, alpha: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The focal loss and its derivative, with 1 - p from its own exponential."""
+    p, rest = 1 / (1 + np.exp(-x)), 1 / (1 + np.exp(x))
+    entropy = target * np.logaddexp(0, -x) + (1 - target) * np.logaddexp(0, x)
+    entropy_slope = (1 - target) * p - target * rest
+    miss = target * rest + (1 - target) * p
+    alpha_t = target * alpha + (1 - target) * (1 - alpha)
+    bend = gamma * miss ** (gamma - 1) * (1 - 2 * target) * p * rest if gamma else 0.0
+    slope = bend * entropy + miss**gamma * entropy_slope
+    return alpha_t * miss**gamma * entropy, alpha_t * slope
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("target", [0.0, 1.0, 0.3])
+def test_focal_is_exact_far_from_zero(target: float, gamma: float) -> None:
+    # From -25 to 25 without 0 in the middle, where the written-out gradient has its seam.
+    logits = np.concatenate([np.linspace(-25, -0.01, 99), [0.0], np.linspace(0.02, 25, 99)])
+    logits = logits.astype(np.float32)
+
+    def loss(x: tf.Tensor) -> tf.Tensor:
+        targets, weights = tf.fill([1, 199, 1], target), tf.ones([1, 199])
+        return losses.sigmoid_focal(x, targets, weights, gamma=gamma, alpha=0.25)
+
+    value, gradient = value_and_gradient(loss, logits[np.newaxis, :, np.newaxis])
+    # 0.3 as float32 is what the function sees.
+    expected = focal_in_float64(logits.astype(np.float64), float(np.float32(target)), gamma, 0.25)
+    # Ten operations, each off by 1e-7 or so.
+    np.testing.assert_allclose(value[0, :, 0], expected[0], rtol=2e-6)
+    # Where the gradient of a soft target changes its sign it is a difference of nearly equals.
+    atol = 0.0 if target in (0.0, 1.0) else 2e-7
+    np.testing.assert_allclose(gradient[0, :, 0], expected[1], rtol=2e-6, atol=atol)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_stays_finite(gamma: float) -> None:
+    logits = np.array([[[-1e4, -200.0, 0.0, 200.0, 1e4]]], np.float32)
+    for target in (0.0, 1.0):
+
+        def loss(x: tf.Tensor, target: float = target) -> tf.Tensor:
+            targets = tf.fill([1, 1, 5], target)
+            return losses.sigmoid_focal(x, targets, tf.ones([1, 1]), gamma=gamma)
+
+        value, gradient = value_and_gradient(loss, logits)
+        assert np.all(np.isfinite(value))
+        assert np.all(np.isfinite(gradient))
+
+
+def test_focal_in_a_function_has_the_same_gradient() -> None:
+    targets, weights = CLASSIFICATION["targets"], CLASSIFICATION["weights_anchor"]
+
+    def loss(logits: tf.Tensor) -> tf.Tensor:
+        return losses.sigmoid_focal(logits, targets, weights)
+
+    eager = value_and_gradient(loss, CLASSIFICATION["logits"])
+    traced = value_and_gradient(tf.function(loss), CLASSIFICATION["logits"])
+    for ours, theirs in zip(traced, eager, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("delta", [1.0, 0.5, 1 / 9])
 def test_smooth_l1_equals_the_recording(delta: float) -> None:
-    predictions = tf.constant(LOCALIZATION["pred"])
-    with tf.GradientTape() as tape:
-        tape.watch(predictions)
-        loss = losses.smooth_l1(
+    def loss(predictions: tf.Tensor) -> tf.Tensor:
+        return losses.smooth_l1(
             predictions, LOCALIZATION["target"], LOCALIZATION["weights"], delta=delta
         )
-        total = tf.reduce_sum(loss)
-    np.testing.assert_allclose(
-        loss, LOCALIZATION[f"smooth_l1_delta{delta:.4f}"], rtol=1e-5, atol=1e-7
-    )
-    np.testing.assert_allclose(
-        tape.gradient(total, predictions),
-        LOCALIZATION[f"smooth_l1_delta{delta:.4f}_grad"],
-        rtol=1e-5,
-        atol=1e-7,
-    )
+
+    value, gradient = value_and_gradient(loss, LOCALIZATION["pred"])
+    name = f"smooth_l1_delta{delta:.4f}"
+    np.testing.assert_allclose(value, LOCALIZATION[name], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(gradient, LOCALIZATION[f"{name}_grad"], rtol=1e-5, atol=1e-7)
 
 
 def test_a_target_that_is_nan_adds_nothing() -> None:
-    predictions = tf.constant(LOCALIZATION["pred"])
-    with tf.GradientTape() as tape:
-        tape.watch(predictions)
-        loss = losses.smooth_l1(
-            predictions, LOCALIZATION["target_with_nan"], LOCALIZATION["weights"]
-        )
-        total = tf.reduce_sum(loss)
-    np.testing.assert_allclose(loss, LOCALIZATION["smooth_l1_nan_ignored"], rtol=1e-5, atol=1e-7)
-    gradient = tape.gradient(total, predictions)
+    def loss(predictions: tf.Tensor) -> tf.Tensor:
+        targets = LOCALIZATION["target_with_nan"]
+        return losses.smooth_l1(predictions, targets, LOCALIZATION["weights"])
+
+    assert np.any(np.isnan(LOCALIZATION["target_with_nan"]))
+    value, gradient = value_and_gradient(loss, LOCALIZATION["pred"])
+    np.testing.assert_allclose(value, LOCALIZATION["smooth_l1_nan_ignored"], rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(
         gradient, LOCALIZATION["smooth_l1_nan_ignored_grad"], rtol=1e-5, atol=1e-7
     )

@@ -1,0 +1,98 @@
+"""A small detector to export: two convolutions and two heads, seeded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ssd.models.batch_norm import FusedBatchNormalization
+from ssd.models.detector import Detector, LossSettings, MatcherSettings, PostProcessingSettings
+from ssd.standard_fields import PredictionFields
+
+NUM_CLASSES = 3
+IMAGE_SIZE = (64, 96)
+# Stride 16: 4 x 6 cells, two anchors each.
+_CELLS, _PER_CELL = (4, 6), 2
+
+
+class SmallNetwork(keras.Model):
+    """float32 [B, 64, 96, 3] -> predictions of 48 anchors."""
+
+    def __init__(self) -> None:
+        super().__init__(name="small")
+        wide = keras.initializers.RandomNormal(stddev=1.2, seed=5)
+        self.stem = keras.layers.Conv2D(12, 3, strides=4, padding="same", use_bias=False)
+        self.batch_norm = FusedBatchNormalization()
+        self.depthwise = keras.layers.DepthwiseConv2D(
+            3, strides=4, padding="same", depthwise_initializer=wide
+        )
+        self.box_head = keras.layers.Conv2D(_PER_CELL * 4, 1, kernel_initializer=wide)
+        self.class_head = keras.layers.Conv2D(
+            _PER_CELL * (NUM_CLASSES + 1), 1, kernel_initializer=wide
+        )
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> dict[str, object]:
+        x = tf.nn.relu6(self.batch_norm(self.stem(inputs), training=training))
+        x = tf.nn.relu6(self.depthwise(x))
+        rows = _CELLS[0] * _CELLS[1] * _PER_CELL
+        return {
+            PredictionFields.box_encodings: tf.reshape(self.box_head(x), [-1, rows, 4]),
+            PredictionFields.class_predictions_with_background: tf.reshape(
+                self.class_head(x), [-1, rows, NUM_CLASSES + 1]
+            ),
+            PredictionFields.feature_maps: [x],
+        }
+
+
+def _anchors() -> np.ndarray:
+    """float32 [48, 4]: cells row by row, in each one of 0.3 x 0.2 and one of 0.25 x 0.4."""
+    rows, columns = np.mgrid[0 : _CELLS[0], 0 : _CELLS[1]]
+    centers = np.stack([(rows + 0.5) / _CELLS[0], (columns + 0.5) / _CELLS[1]], axis=-1)
+    halves = np.array([[0.15, 0.1], [0.125, 0.2]])
+    centers = centers[:, :, np.newaxis]  # [4, 6, 1, 2]
+    return np.concatenate([centers - halves, centers + halves], -1).reshape(-1, 4).astype(np.float32)
+
+
+def _build() -> Detector:
+    keras.utils.set_random_seed(11)
+    network = SmallNetwork()
+    network(keras.Input((*IMAGE_SIZE, 3), batch_size=1))
+    return Detector(
+        network,
+        _anchors(),
+        num_classes=NUM_CLASSES,
+        image_size=IMAGE_SIZE,
+        box_code_scales=(10.0, 8.0, 5.0, 4.0),
+        matcher=MatcherSettings(0.5, 0.5, True, True),
+        loss=LossSettings(2.0, 0.25, 1.0, 1.0, 1.0, True, True),
+        post_processing=PostProcessingSettings(0.1, 0.6, 20, 25, 1.0),
+    )
+
+
+@pytest.fixture(scope="session")
+def _shared_small_detector() -> tuple[Detector, list[np.ndarray]]:
+    detector = _build()
+    return detector, [np.array(variable) for variable in detector.network.variables]
+
+
+@pytest.fixture
+def small_detector(
+    _shared_small_detector: tuple[Detector, list[np.ndarray]],
+) -> Iterator[Detector]:
+    """64x96, three classes, 48 anchors, four different box code scales; set back after use."""
+    detector, initial = _shared_small_detector
+    yield detector
+    for variable, value in zip(detector.network.variables, initial, strict=True):
+        variable.assign(value)
+
+
+@pytest.fixture(scope="session")
+def photos() -> np.ndarray:
+    """float32 [40, 64, 96, 3], 0..255: smooth, no two alike."""
+    rng = np.random.default_rng(3)
+    coarse = rng.uniform(0, 255, (40, 8, 12, 3)).astype(np.float32)
+    return tf.image.resize(coarse, IMAGE_SIZE).numpy()
