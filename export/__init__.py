@@ -2,11 +2,14 @@
 
 Map, in the order of imports:
 
+    options            choices and defaults of the verbs
     source             which run, zoo folder or checkpoint is exported, with labels and records
     detection_op       TFLite_Detection_PostProcess: its options, and its place in a graph
     flatbuffer         a converted .tflite put in order: names, order of outputs, options, checks
+    metadata_writer    the metadata FlatBuffer
     metadata           labels and descriptions inside a .tflite
     calibration        real images that set the ranges of an int8 file
+    weight_rounding    depthwise kernels on the steps of int8
     tflite             detector -> bytes of a .tflite
     verify             what each file scores, and what it may lose
     saved_model        detector -> SavedModel with the TF Object Detection API's signature

@@ -18,7 +18,6 @@ from ssd.label_map import LabelMap
 from ssd.models.detector import Detector
 from ssd.standard_fields import InputFields
 
-DEFAULT_IMAGES = 200
 _FEW_IMAGES = 50
 # Records of any classes may calibrate: only their images count.
 _ANY_NUMBER_OF_CLASSES = 2**31 - 1
@@ -44,9 +43,7 @@ class CalibrationSet:
     seed: int
 
 
-def choose(
-    records: Sequence[str], num_images: int = DEFAULT_IMAGES, *, seed: int = 0, place: str
-) -> CalibrationSet:
+def choose(records: Sequence[str], num_images: int, *, seed: int = 0, place: str) -> CalibrationSet:
     """Returns `num_images` records, drawn without repetition; all of them where there are fewer.
 
     The same files, number and seed give the same records. Fewer than 50 are used with a warning.
@@ -62,15 +59,21 @@ def choose(
     """
     files = expand(records, place)
     if not any(os.path.getsize(file) for file in files):
-        raise InputError(f"{', '.join(files)}: 0 records. Int8 export needs calibration images; give "
-                         "--calibration a non-empty file.")
+        raise InputError(
+            f"{', '.join(files)}: 0 records. Int8 export needs calibration images; "
+            "give --calibration a non-empty file."
+        )
     index = record_index.index_records(records, place)
     numbers = np.sort(epoch_order(len(index), seed, 0)[:num_images])
     if len(numbers) < _FEW_IMAGES:
-        print(f"warning: {len(numbers)} calibration images ({place}); int8 ranges want at least "
-              f"{_FEW_IMAGES}: the accuracy may suffer", file=sys.stderr)
+        print(
+            f"warning: {len(numbers)} calibration images ({place}); int8 ranges want at least "
+            f"{_FEW_IMAGES}: the accuracy may suffer",
+            file=sys.stderr,
+        )
     chosen = RecordIndex(
-        index.files, index.file_numbers[numbers], index.offsets[numbers], index.lengths[numbers])
+        index.files, index.file_numbers[numbers], index.offsets[numbers], index.lengths[numbers]
+    )
     return CalibrationSet(tuple(records), chosen, len(index), seed)
 
 
@@ -80,10 +83,14 @@ def batches(calibration: CalibrationSet, detector: Detector, label_map: LabelMap
     The first image has one black and one white pixel in its corner: only ranges that reach -1 and 1
     make the input of an int8 file take pixels as they are.
     """
+
     def images() -> Iterator[np.ndarray]:
         dataset = input_pipeline.eval_dataset(
-            record_index=calibration.index, label_map=label_map,
-            num_classes=_ANY_NUMBER_OF_CLASSES, image_size=detector.image_size)
+            record_index=calibration.index,
+            label_map=label_map,
+            num_classes=_ANY_NUMBER_OF_CLASSES,
+            image_size=detector.image_size,
+        )
         for number, batch in enumerate(input_pipeline.explained(dataset)):
             image = np.array(detector.preprocess(batch[InputFields.image]), np.float32)
             if number == 0:

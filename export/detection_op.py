@@ -69,7 +69,10 @@ def options_of(
         nms_score_threshold=settings.score_threshold,
         nms_iou_threshold=settings.iou_threshold,
         num_classes=detector.num_classes,
-        y_scale=y_scale, x_scale=x_scale, h_scale=h_scale, w_scale=w_scale,
+        y_scale=y_scale,
+        x_scale=x_scale,
+        h_scale=h_scale,
+        w_scale=w_scale,
     )
 
 

@@ -31,7 +31,7 @@ _PIXEL_SCALE, _SCALE_TOLERANCE = 1 / 127.5, 1e-4
 _PIXEL_ZERO_POINTS = (127, 128)
 
 
-class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
+class _AlignedBuffer(schema.BufferT):
     """A buffer whose bytes begin at a multiple of 16, which the generated class does not do."""
 
     def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802
@@ -67,9 +67,11 @@ def put_in_order(data: bytes, options: DetectionOpOptions) -> bytes:
     operator = _detection_operator(model)
     graph = model.subgraphs[0]
     outputs = [int(n) for n in operator.outputs]
-    if sorted(outputs) != sorted(int(n) for n in graph.outputs):
-        raise GateError(f"conversion: outputs {list(graph.outputs)} do not come from {DETECTION_OP} "
-                        f"(tensors {outputs}); nothing was written")
+    if sorted(outputs) != sorted(graph.outputs.tolist()):
+        raise GateError(
+            f"conversion: outputs {graph.outputs.tolist()} are not those of {DETECTION_OP} "
+            f"({outputs}); nothing was written"
+        )
     named = {INPUT_NAME: int(graph.inputs[0]), **dict(zip(DETECTION_OUTPUTS, outputs, strict=True))}
     for name, index in named.items():
         graph.tensors[index].name = name.encode()
@@ -99,13 +101,17 @@ def check(data: bytes, *, quantize: str, num_weights: int) -> None:
     codes = {max(c.builtinCode, c.deprecatedBuiltinCode) for c in model.operatorCodes}
     unfrozen = sorted(name for code, name in _VARIABLE_OPS.items() if code in codes)
     if unfrozen:
-        raise GateError(f"conversion: the file reads variables ({', '.join(unfrozen)}) instead of "
-                        "constants; nothing was written")
+        raise GateError(
+            f"conversion: the file reads variables ({', '.join(unfrozen)}) instead of "
+            "constants; nothing was written"
+        )
     constants = sum(len(buffer) for buffer in _constants(model))
     expected = num_weights * _WEIGHT_BYTES[quantize]
     if constants < expected:
-        raise GateError(f"conversion: {constants} bytes of constants, but the kernels alone need "
-                        f"{expected}; the network is not in the file; nothing was written")
+        raise GateError(
+            f"conversion: {constants} bytes of constants, but the kernels alone need "
+            f"{expected}; the network is not in the file; nothing was written"
+        )
     if quantize == "int8":
         _check_pixel_input(model)
 
@@ -113,22 +119,30 @@ def check(data: bytes, *, quantize: str, num_weights: int) -> None:
 def _check_pixel_input(model: Any) -> None:
     graph = model.subgraphs[0]
     tensor = graph.tensors[int(graph.inputs[0])]
+    if tensor.type != schema.TensorType.UINT8:
+        raise GateError("conversion: the int8 file does not take uint8; nothing was written")
     scale, zero_point = float(tensor.quantization.scale[0]), int(tensor.quantization.zeroPoint[0])
     is_pixel = abs(scale / _PIXEL_SCALE - 1) < _SCALE_TOLERANCE and zero_point in _PIXEL_ZERO_POINTS
-    if tensor.type != schema.TensorType.UINT8 or not is_pixel:
+    if not is_pixel:
         raise GateError(
             f"conversion: the int8 file's input has scale {scale:.6f}, zero point {zero_point}; "
-            f"uint8 pixels need {_PIXEL_SCALE:.6f} and 127 or 128, that is calibration images in "
-            "[-1, 1]; nothing was written")
+            f"pixels need {_PIXEL_SCALE:.6f} and 127 or 128, that is calibration images in "
+            "[-1, 1]; nothing was written"
+        )
 
 
 def _detection_operator(model: Any) -> Any:
     code = DETECTION_OP.encode()
-    found = [o for o in model.subgraphs[0].operators
-             if model.operatorCodes[o.opcodeIndex].customCode == code]
+    found = [
+        o
+        for o in model.subgraphs[0].operators
+        if model.operatorCodes[o.opcodeIndex].customCode == code
+    ]
     if len(found) != 1 or len(model.subgraphs) != 1:
-        raise GateError(f"conversion: {len(found)} {DETECTION_OP} ops in {len(model.subgraphs)} "
-                        "subgraphs, expected 1 in 1; nothing was written")
+        raise GateError(
+            f"conversion: {len(found)} {DETECTION_OP} ops in {len(model.subgraphs)} "
+            "subgraphs, expected 1 in 1; nothing was written"
+        )
     return found[0]
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
@@ -19,18 +20,22 @@ from export.detection_op import (
     options_of,
     post_process_function,
 )
+from export.weight_rounding import depthwise_kernels_rounded
 from ssd.core import post_processing
 from ssd.models.detector import Detector
 from ssd.standard_fields import PredictionFields
 from ssd.tflite_file import DETECTION_OUTPUTS
 
-QUANTIZATIONS = ("none", "float16", "dynamic", "int8")
 _SIGNATURE = "serving_default"
 
 
 def convert(
-    detector: Detector, *, quantize: str = "none", calibration: Batches | None = None,
-    max_detections: int | None = None, use_regular_nms: bool = False,
+    detector: Detector,
+    *,
+    quantize: str = "none",
+    calibration: Batches | None = None,
+    max_detections: int | None = None,
+    use_regular_nms: bool = False,
 ) -> bytes:
     """Returns a .tflite: image in, boxes, classes, scores and count out (form `nms`).
 
@@ -51,7 +56,9 @@ def convert(
     """
     options = options_of(detector, max_detections=max_detections, use_regular_nms=use_regular_nms)
     with tempfile.TemporaryDirectory() as folder:
-        _save_graph(detector, options, folder)
+        is_int8 = quantize == "int8"
+        with depthwise_kernels_rounded(detector) if is_int8 else contextlib.nullcontext():
+            _save_graph(detector, options, folder)
         data = _converted(folder, quantize, calibration)
     data = flatbuffer.put_in_order(data, options)
     flatbuffer.check(data, quantize=quantize, num_weights=_num_kernel_weights(detector))
@@ -67,17 +74,23 @@ class _DetectionGraph(tf.Module):
         # model it leaves as reads of nothing.
         self.tracked = [variable.value for variable in detector.network.variables]
         anchors = center_size_anchors(detector.anchors)
-        post_process = post_process_function(options)
+        # Calibration runs the op, and regular NMS takes ten times as long for the same ranges; the
+        # options that were asked for are written into the finished file.
+        post_process = post_process_function(replace(options, use_regular_nms=False))
         logit_scale = detector.post_processing_settings.logit_scale
 
-        @tf.function(input_signature=[tf.TensorSpec([1, *detector.image_size, 3], tf.float32,
-                                                    name=flatbuffer.INPUT_NAME)])
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([1, *detector.image_size, 3], tf.float32, name=flatbuffer.INPUT_NAME)
+            ]
+        )
         def detect(image: tf.Tensor) -> dict[str, tf.Tensor]:
             predictions = detector.predict(image, training=False)
             logits = predictions[PredictionFields.class_predictions_with_background]
             scores = post_processing.sigmoid_scores(logits[..., 1:], logit_scale=logit_scale)
             outputs = post_process(
-                predictions[PredictionFields.box_encodings], scores, tf.constant(anchors))
+                predictions[PredictionFields.box_encodings], scores, tf.constant(anchors)
+            )
             return dict(zip(DETECTION_OUTPUTS, outputs, strict=True))
 
         self.detect = detect

@@ -44,7 +44,7 @@ def iou(boxes: TensorLike, others: TensorLike) -> tf.Tensor:
     shared = intersection(boxes, others)
     union = area(boxes)[..., :, tf.newaxis] + area(others)[..., tf.newaxis, :] - shared
     # Boxes that share something have a union, so 0 / 0 is the only division by 0.
-    return tf.math.divide_no_nan(shared, union + 1e-4)
+    return tf.math.divide_no_nan(shared, union)
 
 
 def ioa(boxes: TensorLike, others: TensorLike) -> tf.Tensor:

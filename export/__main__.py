@@ -1,0 +1,147 @@
+"""Command line of the exports: export-tflite, export-saved-model."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+
+from export.options import FORMS, INPUT_TYPES, QUANTIZE_CHOICES, TfliteOptions
+from ssd.errors import CommandParser, run_command
+
+
+def main(argv: list[str]) -> None:
+    """Parses `argv` (verb first) and runs the verb."""
+    arguments = vars(_parser().parse_args(argv))
+    _VERBS[arguments.pop("verb")](arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = CommandParser(prog="run.sh", allow_abbrev=False)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    _add_tflite(
+        verbs.add_parser(
+            "export-tflite",
+            help="a run to .tflite, scored before it is written",
+            allow_abbrev=False,
+        )
+    )
+    _add_saved_model(
+        verbs.add_parser("export-saved-model", help="a run to a SavedModel", allow_abbrev=False)
+    )
+    return parser
+
+
+def _add_run(parser: argparse.ArgumentParser, output: str) -> None:
+    parser.add_argument(
+        "--run", metavar="DIR", help="a run, a zoo folder or a checkpoint (the newest run)"
+    )
+    parser.add_argument("--output", metavar="DIR", help=f"({output})")
+    parser.add_argument("--label-map", metavar="FILE", help="where the run has none")
+
+
+def _add_tflite(parser: argparse.ArgumentParser) -> None:
+    _add_run(parser, "exports/<run>")
+    add = parser.add_argument
+    add(
+        "--quantize",
+        choices=QUANTIZE_CHOICES,
+        default=TfliteOptions.quantize,
+        help="the float32 file always comes along (int8)",
+    )
+    add(
+        "--form",
+        choices=FORMS,
+        default=TfliteOptions.form,
+        help="nms: boxes, classes, scores and count come out",
+    )
+    add(
+        "--calibration",
+        nargs="+",
+        metavar="GLOB",
+        help="records whose images set int8 ranges (the training records)",
+    )
+    add(
+        "--calibration-images",
+        type=_positive,
+        metavar="N",
+        default=TfliteOptions.calibration_images,
+        help=f"how many of them ({TfliteOptions.calibration_images})",
+    )
+    add(
+        "--max-map-drop",
+        type=_points,
+        default=TfliteOptions.max_map_drop,
+        metavar="POINTS",
+        help=f"AP that a file may lose against the float32 one ({TfliteOptions.max_map_drop})",
+    )
+    add("--max-detections", type=_positive, metavar="N", help="rows of the outputs (as the config)")
+    add(
+        "--regular-nms",
+        action="store_true",
+        help="remove overlaps class by class: a little more AP, many times slower",
+    )
+    add(
+        "--val-records",
+        nargs="+",
+        metavar="GLOB",
+        help="records that score the files (the run's validation records)",
+    )
+
+
+def _add_saved_model(parser: argparse.ArgumentParser) -> None:
+    _add_run(parser, "exports/<run>; the model goes into saved_model/ there")
+    parser.add_argument(
+        "--input-type",
+        choices=INPUT_TYPES,
+        default="image_tensor",
+        help="what the model takes (image_tensor: uint8 [1, h, w, 3])",
+    )
+
+
+def _export_tflite(arguments: dict) -> None:
+    from export import tflite_files  # late: `--help` answers without TensorFlow
+
+    for name in ("calibration", "val_records"):
+        arguments[name] = tuple(arguments[name]) if arguments[name] else None
+    tflite_files.run(TfliteOptions(**arguments))
+
+
+def _export_saved_model(arguments: dict) -> None:
+    from pathlib import Path  # late: `--help` answers without TensorFlow
+
+    from export import saved_model, source
+
+    exported = source.load(arguments["run"], arguments["label_map"])
+    print(f"exporting {exported.predictor.name}", flush=True)
+    output = Path(arguments["output"]) if arguments["output"] else exported.default_output
+    folder = output / "saved_model"
+    saved_model.export_saved_model(
+        exported.detector, folder, label_map=exported.label_map, input_type=arguments["input_type"]
+    )
+    print(
+        f"{folder}: takes {arguments['input_type']}, detects what the checkpoint detects. "
+        f"Try it: ./run.sh detect --model {folder} photo.jpg"
+    )
+
+
+_VERBS = {"export-tflite": _export_tflite, "export-saved-model": _export_saved_model}
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _points(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of points")
+    return value
+
+
+if __name__ == "__main__":
+    verb = sys.argv[1] if len(sys.argv) > 1 else "export"
+    sys.exit(run_command(lambda: main(sys.argv[1:]), f"run.sh {verb}"))

@@ -1,0 +1,236 @@
+"""The journey of `export-tflite`: convert, describe, score, and only then write."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from export import calibration, metadata, source, tflite, verify
+from export.calibration import CalibrationSet
+from export.detection_op import options_of
+from export.options import QUANTIZE_CHOICES, TfliteOptions
+from export.source import ExportSource, Records
+from export.verify import Score, ScoredFile
+from ssd.errors import GateError, InputError
+from ssd.tflite_predictor import TflitePredictor
+
+REPORT = "export_report.json"
+_PREVIOUS = ".previous"
+_FILE_NAMES = {
+    "none": "model_float32.tflite",
+    "float16": "model_float16.tflite",
+    "dynamic": "model_dynamic.tflite",
+    "int8": "model_int8.tflite",
+}
+_NUM_THREADS = 2
+
+
+def run(options: TfliteOptions) -> None:
+    """The `export-tflite` verb: prints what it does and leaves EXPORT/ whole or as it was.
+
+    Raises:
+      InputError: no run, no calibration images for int8, or unusable records.
+      GateError: a file lost more accuracy than allowed, or cannot be right.
+    """
+    exported = source.load(options.run, options.label_map)
+    print(f"exporting {exported.predictor.name}", flush=True)
+    validation = _validation(options, exported)
+    quantizations = QUANTIZE_CHOICES[options.quantize]
+    images = _calibration_set(options, exported) if "int8" in quantizations else None
+    output = Path(options.output) if options.output else exported.default_output
+    names = [_FILE_NAMES[quantize] for quantize in quantizations]
+    made = not output.exists()
+    aside = _folder_aside(output)
+    try:
+        files = _write_files(aside, exported, options, quantizations, images)
+        checkpoint, scored = _scores(exported, validation, options.form, files)
+        print(verify.table(checkpoint, scored), flush=True)
+        try:
+            verify.require_accuracy(scored, options.max_map_drop)
+        except GateError as error:
+            raise GateError(f"{error}; nothing was written" + _withdraw(output, names)) from error
+        report = _report(exported, options, validation, images, checkpoint, scored)
+        (aside / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        for name in (*names, metadata.LABELS_FILE, REPORT):
+            os.replace(aside / name, output / name)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        if made and not any(output.iterdir()):
+            output.rmdir()
+    _say_the_end(output, scored, validation)
+
+
+def _validation(options: TfliteOptions, exported: ExportSource) -> Records:
+    """The records that score the files; said loudly where there are none."""
+    if options.val_records:
+        return Records(options.val_records, "--val-records")
+    records = exported.val_records()
+    if records.missing:
+        print(
+            f"WARNING: the files will NOT be scored: {records.missing}. Give --val-records GLOB "
+            "to have their accuracy measured before you rely on them.",
+            file=sys.stderr,
+            flush=True,
+        )
+    return records
+
+
+def _calibration_set(options: TfliteOptions, exported: ExportSource) -> CalibrationSet:
+    records = exported.train_records()
+    if options.calibration:
+        records = Records(options.calibration, "--calibration")
+    if records.missing:
+        raise InputError(
+            f"{exported.name}: {records.missing}. Int8 export needs calibration images; give "
+            "--calibration GLOB (TFRecords), or --quantize none"
+        )
+    images = calibration.choose(records.patterns, options.calibration_images, place=records.place)
+    print(f"calibrating with {len(images.index)} of {images.available} images", flush=True)
+    return images
+
+
+def _folder_aside(output: Path) -> Path:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".writing-", dir=output))
+    except OSError as error:
+        raise InputError(
+            f"{output}: cannot be written ({error.strerror}); give --output DIR"
+        ) from error
+
+
+def _write_files(
+    folder: Path,
+    exported: ExportSource,
+    options: TfliteOptions,
+    quantizations: Sequence[str],
+    images: CalibrationSet | None,
+) -> list[tuple[str, Path]]:
+    """Writes every .tflite and labels.txt; returns (quantize, path) of the former."""
+    labels = metadata.label_lines(exported.label_map, exported.detector.num_classes)
+    (folder / metadata.LABELS_FILE).write_text(metadata.labels_text(labels), encoding="utf-8")
+    batches = calibration.batches(images, exported.detector, exported.label_map) if images else None
+    files = []
+    for quantize in quantizations:
+        path = folder / _FILE_NAMES[quantize]
+        print(f"converting {path.name}", flush=True)
+        data = tflite.convert(
+            exported.detector,
+            quantize=quantize,
+            calibration=batches,
+            max_detections=options.max_detections,
+            use_regular_nms=options.regular_nms,
+        )
+        path.write_bytes(metadata.attach(data, _description(exported, quantize), labels))
+        files.append((quantize, path))
+    return files
+
+
+def _description(exported: ExportSource, quantize: str) -> metadata.Description:
+    height, width = exported.detector.image_size
+    kind = exported.config.model.ssd.feature_extractor.type
+    weights = "float32" if quantize == "none" else quantize
+    return metadata.Description(
+        name=exported.name,
+        description=f"{kind} object detector, {width}x{height}, {exported.detector.num_classes} "
+        f"classes, {weights}.",
+    )
+
+
+def _scores(
+    exported: ExportSource, validation: Records, form: str, files: Sequence[tuple[str, Path]]
+) -> tuple[Score, list[ScoredFile]]:
+    """Runs everything on the validation records: the checkpoint first, then each file."""
+    if validation.patterns:
+        print(f"scoring on {', '.join(validation.patterns)}", flush=True)
+    checkpoint = verify.score(exported.predictor, validation.patterns, exported.label_map)
+    scored = []
+    for quantize, path in files:
+        predictor = TflitePredictor(path, num_threads=_NUM_THREADS)
+        # Labels inside are for people; records may call the same classes by other names.
+        predictor.label_map = exported.label_map
+        scored.append(
+            ScoredFile(
+                path.name,
+                form,
+                quantize,
+                path.stat().st_size,
+                verify.score(predictor, validation.patterns, exported.label_map),
+            )
+        )
+    return checkpoint, scored
+
+
+def _report(
+    exported: ExportSource,
+    options: TfliteOptions,
+    validation: Records,
+    images: CalibrationSet | None,
+    checkpoint: Score,
+    scored: Sequence[ScoredFile],
+) -> dict[str, Any]:
+    op = options_of(
+        exported.detector,
+        max_detections=options.max_detections,
+        use_regular_nms=options.regular_nms,
+    )
+    return {
+        "files": {
+            file.name: {
+                "bytes": file.num_bytes,
+                "form": file.form,
+                "quantize": file.quantize,
+                "AP": file.score.ap,
+                "AP50": file.score.ap50,
+                "drop": verify.drop(verify.float_twin(file, scored).score, file.score),
+                "drop_from_checkpoint": verify.drop(checkpoint, file.score),
+            }
+            for file in scored
+        },
+        "checkpoint": {
+            "path": exported.predictor.name,
+            "AP": checkpoint.ap,
+            "AP50": checkpoint.ap50,
+        },
+        "validation": {
+            "records": list(validation.patterns),
+            "not_scored": validation.missing or None,
+        },
+        "calibration": images
+        and {
+            "records": list(images.records),
+            "images": len(images.index),
+            "available": images.available,
+            "seed": images.seed,
+        },
+        "max_map_drop": options.max_map_drop,
+        "detection_op": asdict(op),
+        "image_size": list(exported.detector.image_size),
+    }
+
+
+def _withdraw(output: Path, names: Sequence[str]) -> str:
+    """Takes an earlier export's files out from under their names; returns what a person hears.
+
+    Whoever deploys `model_int8.tflite` after a failed export must not get the one from before.
+    """
+    found = [name for name in (*names, REPORT) if (output / name).exists()]
+    for name in found:
+        os.replace(output / name, output / (name + _PREVIOUS))
+    return f" (the earlier files in {output} are now *{_PREVIOUS})" if found else ""
+
+
+def _say_the_end(output: Path, scored: Sequence[ScoredFile], validation: Records) -> None:
+    best = output / scored[-1].name
+    scores = "NOT scored" if validation.missing else f"scores in {output / REPORT}"
+    print(
+        f"{output}: {', '.join(file.name for file in scored)}, {metadata.LABELS_FILE}; {scores}. "
+        f"Try it: ./run.sh detect --model {best} photo.jpg"
+    )
