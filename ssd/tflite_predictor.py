@@ -22,6 +22,10 @@ _MEAN = _STD = 127.5
 # How far a quantized input may be from "the value is the pixel" to be fed with pixels.
 _SCALE_TOLERANCE, _ZERO_POINT_TOLERANCE = 0.01, 1.0
 
+# With n threads regular NMS never looks at class index n (tensorflow/tensorflow#56058, and still so
+# in LiteRT 2.3): only a single thread sees all classes.
+_REGULAR_NMS_THREADS = 1
+
 _LABEL_FILES = ("labels.txt", "labelmap.txt")
 _BACKGROUND_LINES = {"???", "background", "__background__", "_background_"}
 _GAP_LINES = {"", "???", "n/a"}
@@ -35,7 +39,7 @@ class TflitePredictor:
 
     Args:
       path: float32, uint8 or int8 input [1, H, W, 3], RGB.
-      num_threads: of the interpreter.
+      num_threads: of the interpreter; a file with regular NMS is run by one.
 
     Attributes:
       label_map: of the labels inside the file or, without any, of labels.txt or labelmap.txt beside
@@ -52,6 +56,8 @@ class TflitePredictor:
     def __init__(self, path: str | os.PathLike[str], *, num_threads: int = 2) -> None:
         self.name = str(path)
         file = tflite_file.read(path)
+        if file.detection_options.get("use_regular_nms"):
+            num_threads = _REGULAR_NMS_THREADS
         try:
             self._interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
             self._interpreter.allocate_tensors()

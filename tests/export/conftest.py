@@ -54,7 +54,9 @@ def _anchors() -> np.ndarray:
     centers = np.stack([(rows + 0.5) / _CELLS[0], (columns + 0.5) / _CELLS[1]], axis=-1)
     halves = np.array([[0.15, 0.1], [0.125, 0.2]])
     centers = centers[:, :, np.newaxis]  # [4, 6, 1, 2]
-    return np.concatenate([centers - halves, centers + halves], -1).reshape(-1, 4).astype(np.float32)
+    return (
+        np.concatenate([centers - halves, centers + halves], -1).reshape(-1, 4).astype(np.float32)
+    )
 
 
 def _build() -> Detector:

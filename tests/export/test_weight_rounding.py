@@ -58,13 +58,16 @@ def test_detector_is_itself_again_afterwards(small_detector):
     depthwise = small_detector.network.depthwise.kernel
     expected = round_kernel(np.array(depthwise))
     before = [np.array(variable) for variable in small_detector.network.variables]
-    with (
-        pytest.raises(KeyboardInterrupt),
-        depthwise_kernels_rounded(small_detector),
-    ):
-        inside = [np.array(variable) for variable in small_detector.network.variables]
-        np.testing.assert_array_equal(np.array(depthwise), expected)
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with depthwise_kernels_rounded(small_detector):
+            inside.extend(np.array(variable) for variable in small_detector.network.variables)
+            np.testing.assert_array_equal(np.array(depthwise), expected)
+            raise KeyboardInterrupt
+
+    inside: list[np.ndarray] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     changed = [not np.array_equal(a, b) for a, b in zip(before, inside, strict=True)]
     assert sum(changed) == 1
     for variable, value in zip(small_detector.network.variables, before, strict=True):

@@ -23,6 +23,11 @@ from ssd.models.detector import Detector
 from ssd.optimizer import build_optimizer
 from ssd.train_step import compute_losses, make_train_step
 
+HEAD = """# Parity with the original
+
+Largest difference between this kit and recordings of the TF Object Detection API, stage by stage. Made by
+`PYTHONPATH=. .venv/bin/python tests/ssd/test_parity.py ORACLE_FOLDER > docs/parity.md`; what whole runs give is in
+[results.md](results.md)."""  # noqa: E501
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 PERTURBATIONS = 4
 MODELS = ("ssd_mobilenet_v2_fpnlite_320x320", "fpnlite_320_narrow")
@@ -381,22 +386,16 @@ def test_stage_equals_the_recording(recording: Recording, stage: str) -> None:
 
 def main(oracle: Path) -> None:
     """Prints docs/parity.md."""
-    print(
-        "# Parity with the original\n\nLargest difference between this kit and recordings of the TF "
-        "Object Detection API, stage by stage.\nMade by `PYTHONPATH=. .venv/bin/python "
-        "tests/ssd/test_parity.py ORACLE_FOLDER > docs/parity.md`."
-    )
+    print(HEAD)
     for model in MODELS:
         recording = Recording(oracle / model)
-        print(
-            f"\n## {model}\n\n| stage | largest difference | tolerance | unit |\n|---|---|---|---|"
-        )
+        print(f"\n## {model}\n\n| stage | largest difference | tolerance | unit |")
+        print("|---|---|---|---|")
         for rows in STAGES.values():
             for row in rows(recording):
                 flag = "" if row.difference <= row.tolerance else " **exceeded**"
-                print(
-                    f"| {row.stage} | {row.difference:.2g}{flag} | {row.tolerance:.2g} | {row.unit} |"
-                )
+                values = f"{row.difference:.2g}{flag} | {row.tolerance:.2g}"
+                print(f"| {row.stage} | {values} | {row.unit} |")
 
 
 if __name__ == "__main__":
