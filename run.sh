@@ -40,7 +40,7 @@ case "$verb" in test | check) requirements+=("$home/requirements/dev.txt") ;; es
 python=$(environment_python "$home" "${requirements[@]}")
 
 export PYTHONPATH="$home${PYTHONPATH:+:$PYTHONPATH}"
-export TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-2}
+export TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-3}
 
 case "$module" in
   test) cd "$home"; exec "$python" -m pytest -m "not slow and not network and not gpu" "${@:2}" ;;
