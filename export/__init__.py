@@ -12,6 +12,7 @@ Map, in the order of imports:
     weight_rounding    depthwise kernels on the steps of int8
     tflite             detector -> bytes of a .tflite
     verify             what each file scores, and what it may lose
+    report             export_report.json
     saved_model        detector -> SavedModel with the TF Object Detection API's signature
     tflite_files       the journey of `export-tflite`
 """

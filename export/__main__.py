@@ -119,10 +119,10 @@ def _export_saved_model(arguments: dict) -> None:
     saved_model.export_saved_model(
         exported.detector, folder, label_map=exported.label_map, input_type=arguments["input_type"]
     )
-    print(
-        f"{folder}: takes {arguments['input_type']}, detects what the checkpoint detects. "
-        f"Try it: ./run.sh detect --model {folder} photo.jpg"
-    )
+    # Only that input type takes pictures of any size, as `detect` has them.
+    is_runnable = arguments["input_type"] == "image_tensor"
+    hint = f" Try it: ./run.sh detect --model {folder} photo.jpg" if is_runnable else ""
+    print(f"{folder}: takes {arguments['input_type']}, detects what the checkpoint detects.{hint}")
 
 
 _VERBS = {"export-tflite": _export_tflite, "export-saved-model": _export_saved_model}

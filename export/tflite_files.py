@@ -8,14 +8,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from export import calibration, metadata, source, tflite, verify
 from export.calibration import CalibrationSet
-from export.detection_op import options_of
 from export.options import QUANTIZE_CHOICES, TfliteOptions
+from export.report import build_report
 from export.source import ExportSource, Records
 from export.verify import Score, ScoredFile
 from ssd.errors import GateError, InputError
@@ -30,6 +28,10 @@ _FILE_NAMES = {
     "int8": "model_int8.tflite",
 }
 _NUM_THREADS = 2
+_REGULAR_NMS_NOTE = (
+    "regular NMS needs num_threads=1: with n threads TFLite never finds class n, counted from 0 "
+    "(tensorflow/tensorflow#56058)."
+)
 
 
 def run(options: TfliteOptions) -> None:
@@ -41,6 +43,8 @@ def run(options: TfliteOptions) -> None:
     """
     exported = source.load(options.run, options.label_map)
     print(f"exporting {exported.predictor.name}", flush=True)
+    if options.regular_nms:
+        print(f"note: {_REGULAR_NMS_NOTE}", file=sys.stderr, flush=True)
     validation = _validation(options, exported)
     quantizations = QUANTIZE_CHOICES[options.quantize]
     images = _calibration_set(options, exported) if "int8" in quantizations else None
@@ -56,7 +60,7 @@ def run(options: TfliteOptions) -> None:
             verify.require_accuracy(scored, options.max_map_drop)
         except GateError as error:
             raise GateError(f"{error}; nothing was written" + _withdraw(output, names)) from error
-        report = _report(exported, options, validation, images, checkpoint, scored)
+        report = build_report(exported, options, validation, images, checkpoint, scored)
         (aside / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         for name in (*names, metadata.LABELS_FILE, REPORT):
             os.replace(aside / name, output / name)
@@ -128,19 +132,24 @@ def _write_files(
             max_detections=options.max_detections,
             use_regular_nms=options.regular_nms,
         )
-        path.write_bytes(metadata.attach(data, _description(exported, quantize), labels))
+        description = _description(exported, quantize, options.regular_nms)
+        path.write_bytes(metadata.attach(data, description, labels))
         files.append((quantize, path))
     return files
 
 
-def _description(exported: ExportSource, quantize: str) -> metadata.Description:
+def _description(exported: ExportSource, quantize: str, regular_nms: bool) -> metadata.Description:
     height, width = exported.detector.image_size
     kind = exported.config.model.ssd.feature_extractor.type
     weights = "float32" if quantize == "none" else quantize
+    text = (
+        f"{kind} object detector, {width}x{height}, {exported.detector.num_classes} classes, "
+        f"{weights}."
+    )
     return metadata.Description(
         name=exported.name,
-        description=f"{kind} object detector, {width}x{height}, {exported.detector.num_classes} "
-        f"classes, {weights}.",
+        description=f"{text} Note: {_REGULAR_NMS_NOTE}" if regular_nms else text,
+        version=Path(exported.predictor.name).name,
     )
 
 
@@ -166,54 +175,6 @@ def _scores(
             )
         )
     return checkpoint, scored
-
-
-def _report(
-    exported: ExportSource,
-    options: TfliteOptions,
-    validation: Records,
-    images: CalibrationSet | None,
-    checkpoint: Score,
-    scored: Sequence[ScoredFile],
-) -> dict[str, Any]:
-    op = options_of(
-        exported.detector,
-        max_detections=options.max_detections,
-        use_regular_nms=options.regular_nms,
-    )
-    return {
-        "files": {
-            file.name: {
-                "bytes": file.num_bytes,
-                "form": file.form,
-                "quantize": file.quantize,
-                "AP": file.score.ap,
-                "AP50": file.score.ap50,
-                "drop": verify.drop(verify.float_twin(file, scored).score, file.score),
-                "drop_from_checkpoint": verify.drop(checkpoint, file.score),
-            }
-            for file in scored
-        },
-        "checkpoint": {
-            "path": exported.predictor.name,
-            "AP": checkpoint.ap,
-            "AP50": checkpoint.ap50,
-        },
-        "validation": {
-            "records": list(validation.patterns),
-            "not_scored": validation.missing or None,
-        },
-        "calibration": images
-        and {
-            "records": list(images.records),
-            "images": len(images.index),
-            "available": images.available,
-            "seed": images.seed,
-        },
-        "max_map_drop": options.max_map_drop,
-        "detection_op": asdict(op),
-        "image_size": list(exported.detector.image_size),
-    }
 
 
 def _withdraw(output: Path, names: Sequence[str]) -> str:

@@ -92,7 +92,8 @@ def _add(
 
 def _require_same_classes(predictor: Predictor, label_map: LabelMap) -> None:
     own = predictor.label_map
-    if own is not None and own.names != label_map.names:
+    # The labels inside a .tflite are display names.
+    if own is not None and own.names not in (label_map.names, label_map.display_names):
         n = next(
             (n for n, (a, b) in enumerate(zip(own.names, label_map.names, strict=False)) if a != b),
             None,

@@ -30,11 +30,13 @@ def plain() -> bytes:
     ).convert()
 
 
-@pytest.fixture
-def converted(small_detector, tmp_path) -> bytes:
+@pytest.fixture(scope="module")
+def converted(_shared_small_detector, tmp_path_factory) -> bytes:
     """What the converter makes of the small detector, as it comes."""
-    tflite._save_graph(small_detector, options_of(small_detector), str(tmp_path))
-    return tflite._converted(str(tmp_path), "none", None)
+    detector, _ = _shared_small_detector
+    folder = str(tmp_path_factory.mktemp("graph"))
+    tflite._save_graph(detector, options_of(detector), folder)
+    return tflite._converted(folder, "none", None)
 
 
 def buffer_offsets(data: bytes) -> list[int]:

@@ -28,9 +28,9 @@ def root() -> Table:
     return Table.root(data)
 
 
-@pytest.fixture
-def with_metadata(small_detector) -> bytes:
-    data = tflite.convert(small_detector)
+@pytest.fixture(scope="module")
+def with_metadata(_shared_small_detector) -> bytes:
+    data = tflite.convert(_shared_small_detector[0])
     return metadata.attach(data, Description("small", "two convolutions"), LABELS)
 
 

@@ -92,6 +92,17 @@ def test_regular_nms_detects_what_the_detector_detects(small_detector, photos):
             np.testing.assert_allclose(found, expected[field][0], atol=1e-5, err_msg=name)
 
 
+def test_regular_nms_finds_every_class_whatever_the_threads(small_detector, photos, tmp_path):
+    """With two threads the op itself skips class index 2."""
+    path = tmp_path / "model.tflite"
+    path.write_bytes(tflite.convert(small_detector, use_regular_nms=True))
+    alone = TflitePredictor(path, num_threads=1)(photos[:4])
+    assert set(alone[DetectionFields.detection_classes].ravel()) == {1, 2, 3}
+    together = TflitePredictor(path, num_threads=2)(photos[:4])
+    for name, value in alone.items():
+        np.testing.assert_array_equal(together[name], value)
+
+
 def test_int8_file_takes_pixels_and_gives_floats(small_detector, photos, tmp_path):
     data = tflite.convert(small_detector, quantize="int8", calibration=calibration(photos))
     path = tmp_path / "model.tflite"
