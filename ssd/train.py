@@ -27,7 +27,7 @@ from ssd.train_progress import Progress, losses_text
 from ssd.train_setup import Plan, TrainOptions
 from ssd.train_step import make_train_step
 
-_STATISTICS_IMAGES = 256  # training images that re-estimate batch-norm statistics; see docs/results.md
+_STATISTICS_IMAGES = 256  # for batch-norm statistics; docs/results.md measures how many it takes
 _SUMMARY_EVERY = 20  # steps per TensorBoard point
 
 
