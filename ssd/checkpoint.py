@@ -289,4 +289,5 @@ def _require(file: CheckpointFile, shapes: dict[str, tuple[int, ...]]) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200]
+    """What TensorFlow says went wrong, without the name of the op and the path before it."""
+    return str(error).strip().split("\n")[0].rsplit("; ", 1)[-1][:200]
