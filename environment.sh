@@ -8,7 +8,7 @@ environment_python() {
     return
   fi
   if [ -n "${COLAB_RELEASE_TAG:-}" ]; then
-    _install_once python3 "$home/.colab-installed" "$@"
+    _install_once python3 "$home/.colab-installed" "$@" || return
     echo python3
     return
   fi
@@ -19,7 +19,7 @@ environment_python() {
     echo "run.sh: making .venv with $base (once)" >&2
     "$base" -m venv --clear "$venv" && touch "$venv/made" || return
   fi
-  _install_once "$venv/bin/python" "$venv/installed" "$@"
+  _install_once "$venv/bin/python" "$venv/installed" "$@" || return
   echo "$venv/bin/python"
 }
 
