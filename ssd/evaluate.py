@@ -15,7 +15,7 @@ from ssd import label_map as label_maps
 from ssd.coco_metrics import CocoMetrics, format_table
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
-from ssd.predictor import Predictor, load_predictor
+from ssd.predictor import Predictor, load_predictor, local_model
 from ssd.run_folder import config_beside
 from ssd.standard_fields import DetectionFields, InputFields
 
@@ -150,7 +150,7 @@ def _data(
     elif not records:
         from ssd.config import pipeline  # late: only a run without flags needs it
 
-        config_path = config_beside(model)
+        config_path = config_beside(local_model(model))
         readers = pipeline.load(config_path).message.eval_input_reader
         records = [path for reader in readers for path in reader.tf_record_input_reader.input_path]
         beside = config_path.parent / "label_map.pbtxt"

@@ -14,6 +14,7 @@ from ssd import label_map as label_maps
 from ssd import zoo
 from ssd.config import pipeline
 from ssd.config.schedule import fit_schedule
+from ssd.data.record_files import PLACEHOLDER
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
 from ssd.run_folder import RUNS, RunFolder
@@ -23,7 +24,6 @@ DEMO_CONFIG = "demo"
 DEFAULT_CONFIG = "ssd_mobilenet_v2_fpnlite_320x320_coco17_tpu-8"
 FINE_TUNE_STEPS, FINE_TUNE_BATCH_SIZE = 2000, 16
 SAMPLE_DATA = Path("data/sample")
-_PLACEHOLDER = "PATH_TO_BE_CONFIGURED"
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _fill_data(config: Any, options: TrainOptions, config_path: Path) -> None:
     """Puts the data flags into the config; takes the sample data where neither names any."""
     data = options.data
     named = config.train_input_reader.tf_record_input_reader.input_path
-    is_open = not named or any(_PLACEHOLDER in path for path in named)
+    is_open = not named or any(PLACEHOLDER in path for path in named)
     if not data and not options.train_records and is_open:
         if options.config and config_path.stem != DEMO_CONFIG:
             raise InputError(
@@ -207,10 +207,10 @@ def _sample_records() -> Path:
 
 def _label_map_path(config: Any, config_path: Path) -> str:
     path = config.train_input_reader.label_map_path
-    if not path or _PLACEHOLDER in path:
+    if not path or PLACEHOLDER in path:
         raise InputError(
             f"{config_path}: train_input_reader.label_map_path "
-            f"{'still says ' + _PLACEHOLDER if path else 'is not set'}; give "
+            f"{'still says ' + PLACEHOLDER if path else 'is not set'}; give "
             "--label-map FILE"
         )
     return path
@@ -298,9 +298,9 @@ def _choose_checkpoint(
     if options.checkpoint != "auto":
         return str(zoo.open_model(options.checkpoint))
     named = config.train_config.fine_tune_checkpoint
-    if named and _PLACEHOLDER not in named and not _is_shipped(config_path):
+    if named and PLACEHOLDER not in named and not _is_shipped(config_path):
         return str(zoo.open_model(named))
-    name = named if named and _PLACEHOLDER not in named else config_path.stem
+    name = named if named and PLACEHOLDER not in named else config_path.stem
     if not zoo.is_known(name):
         notes.append(f"RANDOM WEIGHTS: {config_path} names no checkpoint; --checkpoint gives one")
         return None
