@@ -8,8 +8,9 @@ neither here nor in `harmless.py` is refused as soon as it is set to anything bu
 
 from __future__ import annotations
 
+from ssd.config.obeyed_input import EVAL_CONFIG, INPUT_READER
 from ssd.config.obeyed_model import MODEL
-from ssd.config.obeyed_training import EVAL_CONFIG, INPUT_READER, TRAIN_CONFIG
+from ssd.config.obeyed_training import TRAIN_CONFIG
 from ssd.config.rules import Table, only, under
 
 OBEYED: Table = {

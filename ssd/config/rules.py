@@ -51,6 +51,9 @@ def between(low: float, high: float, why: str = "") -> Rule:
     return Rule(lambda value: low <= value <= high, f"{low} to {high}", why)
 
 
+# (dotted path, what is wrong); the path is that of the setting to change.
+Problem = tuple[str, str]
+
 # Schema path -> its rule; None where every value of the type is acted on.
 Table = dict[str, Rule | None]
 

@@ -1,0 +1,23 @@
+"""The reading and evaluation settings that are acted on; see `obeyed.py`."""
+
+from __future__ import annotations
+
+from ssd.config.rules import COUNT, Table, only
+
+INPUT_READER: Table = {
+    "": None,
+    "label_map_path": None,
+    "tf_record_input_reader": None,
+    "tf_record_input_reader.input_path": None,
+    "shuffle": None,
+    "max_number_of_boxes": COUNT,
+    "sample_1_of_n_examples": only(1),
+    "input_type": only("TF_EXAMPLE", "INPUT_DEFAULT"),
+}
+
+EVAL_CONFIG: Table = {
+    "": None,
+    "metrics_set": only("coco_detection_metrics"),
+    "batch_size": COUNT,
+    "use_moving_averages": only(False),
+}

@@ -1,0 +1,41 @@
+"""The `train_config.optimizer` settings that are acted on; see `obeyed.py`."""
+
+from __future__ import annotations
+
+from ssd.config.rules import COUNT, POSITIVE, Table, at_least, only, under
+
+_LEARNING_RATE: Table = {
+    "": None,
+    "constant_learning_rate": None,
+    "constant_learning_rate.learning_rate": at_least(0),
+    "exponential_decay_learning_rate": None,
+    "exponential_decay_learning_rate.initial_learning_rate": at_least(0),
+    "exponential_decay_learning_rate.decay_steps": COUNT,
+    "exponential_decay_learning_rate.decay_factor": POSITIVE,
+    "exponential_decay_learning_rate.staircase": None,
+    "exponential_decay_learning_rate.burnin_learning_rate": at_least(0),
+    "exponential_decay_learning_rate.burnin_steps": None,
+    "exponential_decay_learning_rate.min_learning_rate": at_least(0),
+    "manual_step_learning_rate": None,
+    "manual_step_learning_rate.initial_learning_rate": at_least(0),
+    "manual_step_learning_rate.schedule": None,
+    "manual_step_learning_rate.schedule.step": None,
+    "manual_step_learning_rate.schedule.learning_rate": at_least(0),
+    "manual_step_learning_rate.warmup": None,
+    "cosine_decay_learning_rate": None,
+    "cosine_decay_learning_rate.learning_rate_base": at_least(0),
+    "cosine_decay_learning_rate.total_steps": COUNT,
+    "cosine_decay_learning_rate.warmup_learning_rate": at_least(0),
+    "cosine_decay_learning_rate.warmup_steps": None,
+    "cosine_decay_learning_rate.hold_base_rate_steps": None,
+}
+
+OPTIMIZER: Table = {
+    "": None,
+    "momentum_optimizer": None,
+    **under("momentum_optimizer.learning_rate", _LEARNING_RATE),
+    "momentum_optimizer.momentum_optimizer_value": at_least(0),
+    "use_moving_average": only(
+        False, why="Set use_moving_average: false; averages of the weights are not kept."
+    ),
+}
