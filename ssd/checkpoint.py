@@ -1,125 +1,27 @@
-"""Checkpoints with the keys of the TF Object Detection API: found, read and written by name.
+"""Checkpoints of a detector, restored and written with the keys of the TF Object Detection API.
 
-A key is the attribute path of a variable plus `/.ATTRIBUTES/VARIABLE_VALUE`. Reading goes by key
-alone; writing also stores the object graph that those keys imply, so that the original, which
-restores by object, finds every variable in our files too.
+Reading goes by key alone; writing also stores the object graph that those keys imply, so that the
+original, which restores by object, finds every variable in our files too.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from ssd.checkpoint_file import CheckpointFile, first_line, open_checkpoint
 from ssd.errors import InputError
 from ssd.models.detector import Detector
 
-_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 _SLOT = "/.OPTIMIZER_SLOT/optimizer/momentum"
 # The original's optimizer keeps its decay beside the step counter; it is never anything but 0.
 _OPTIMIZER_DECAY = 0.0
-
-
-@dataclass(frozen=True)
-class CheckpointFile:
-    """One opened checkpoint.
-
-    Attributes:
-      prefix: path without `.index`.
-      shapes: {path: shape} of every stored variable, without the key suffix; slots included.
-    """
-
-    prefix: str
-    shapes: dict[str, tuple[int, ...]]
-    reader: tf.train.CheckpointReader
-
-    def read(self, path: str) -> np.ndarray:
-        """Returns the value stored under `path`."""
-        try:
-            return self.reader.get_tensor(path + _SUFFIX)
-        except (tf.errors.OpError, RuntimeError, IndexError, ValueError) as error:
-            # A data file that ends early is an IndexError here.
-            raise InputError(
-                f"{self.prefix}: {path} cannot be read ({_first_line(error)}): the .data file is "
-                "missing or damaged; copy the checkpoint again"
-            ) from error
-
-    def step(self) -> int:
-        """Returns the training step it was written at; 0 where none is stored."""
-        return int(self.read("step")) if "step" in self.shapes else 0
-
-
-def find_prefix(path: str | os.PathLike[str]) -> str:
-    """Returns the checkpoint prefix that `path` means.
-
-    Args:
-      path: a prefix, its `.index` or `.data-*` file, or a folder: a run (best/, else checkpoints/),
-        a zoo or TFOD model folder (checkpoint/ or ckpt files), or one that holds ckpt files.
-
-    Raises:
-      InputError: there is no such checkpoint.
-    """
-    path = str(path).rstrip("/")
-    for folder in (path, *(f"{path}/{name}" for name in ("best", "checkpoints", "checkpoint"))):
-        if os.path.isdir(folder) and (prefix := _newest(folder)):
-            return prefix
-    stripped = re.sub(r"\.(index|data-\d{5}-of-\d{5})$", "", path)
-    if os.path.isfile(stripped + ".index"):
-        return stripped
-    if os.path.isdir(path):
-        raise InputError(
-            f"{path}: no checkpoint (ckpt-N.index) in this folder, nor in best/, "
-            "checkpoints/ or checkpoint/ below it"
-        )
-    raise InputError(
-        f"{path}: no such checkpoint; give a run, a model folder, or a prefix such as "
-        "DIR/ckpt-0 whose .index and .data files exist"
-    )
-
-
-def _newest(folder: str) -> str | None:
-    """The checkpoint that `folder`'s state file names, else the one with the highest number."""
-    has_state = os.path.isfile(f"{folder}/checkpoint")  # in model folders this is a folder
-    latest = tf.train.latest_checkpoint(folder) if has_state else None
-    if latest and os.path.isfile(latest + ".index"):
-        return latest
-    indexes = [name[: -len(".index")] for name in os.listdir(folder) if name.endswith(".index")]
-    number = {name: int(re.sub(r"\D", "", name.rsplit("-", 1)[-1]) or -1) for name in indexes}
-    return f"{folder}/{max(indexes, key=lambda name: number[name])}" if indexes else None
-
-
-def open_checkpoint(path: str | os.PathLike[str]) -> CheckpointFile:
-    """Returns the opened checkpoint that `path` means (see `find_prefix`).
-
-    Raises:
-      InputError: none there, unreadable, or of the TF1 kind.
-    """
-    prefix = find_prefix(path)
-    try:
-        reader = tf.train.load_checkpoint(prefix)
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"{prefix}.index: not a readable checkpoint ({_first_line(error)})"
-        ) from error
-    all_shapes = reader.get_variable_to_shape_map()
-    shapes = {
-        key[: -len(_SUFFIX)]: tuple(shape)
-        for key, shape in all_shapes.items()
-        if key.endswith(_SUFFIX)
-    }
-    if not shapes:
-        raise InputError(
-            f"{prefix}: a TF1 checkpoint ({min(all_shapes, default='no variables')}, ...)"
-            "; the kit restores TF2 checkpoints (model/... keys)"
-        )
-    return CheckpointFile(prefix, shapes, reader)
 
 
 def assign_all(values: dict[str, tuple[tf.Variable, np.ndarray]]) -> None:
@@ -196,7 +98,7 @@ def save(
         _forget_old(Path(folder), name, keep)
     except (OSError, tf.errors.OpError) as error:
         raise InputError(
-            f"{folder}/{name}: cannot be written ({_first_line(error)}); earlier "
+            f"{folder}/{name}: cannot be written ({first_line(error)}); earlier "
             "checkpoints are untouched"
         ) from error
     finally:
@@ -286,8 +188,3 @@ def _require(file: CheckpointFile, shapes: dict[str, tuple[int, ...]]) -> None:
             f"{file.prefix}: {key} is {found}, the model expects {shapes[key]} ({len(wrong)} of "
             f"{len(shapes)} variables differ): checkpoint and pipeline.config do not fit"
         )
-
-
-def _first_line(error: Exception) -> str:
-    """What TensorFlow says went wrong, without the name of the op and the path before it."""
-    return str(error).strip().split("\n")[0].rsplit("; ", 1)[-1][:200]

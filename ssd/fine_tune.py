@@ -9,7 +9,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from ssd.checkpoint import CheckpointFile, assign_all, open_checkpoint
+from ssd.checkpoint import assign_all
+from ssd.checkpoint_file import CheckpointFile, open_checkpoint
 from ssd.errors import InputError
 from ssd.models.detector import Detector
 
@@ -65,7 +66,7 @@ def restore_fine_tune(
 
     Args:
       detector: freshly built.
-      path: anything `checkpoint.find_prefix` takes.
+      path: anything `checkpoint_file.find_prefix` takes.
       checkpoint_type: `classification`: the backbone; `detection`: backbone, pyramid and coarse
         layers, predictor new; `full`: everything, but a class head of another number of classes
         stays at its initial values. A type that the file cannot serve is replaced by the nearest

@@ -158,13 +158,13 @@ def load_checkpoint_predictor(path: str | os.PathLike[str]) -> CheckpointPredict
         )
     config_path = config_beside(path)
     # Late: `--help` answers without TensorFlow.
-    from ssd import checkpoint
+    from ssd import checkpoint, checkpoint_file
     from ssd.config import pipeline
     from ssd.models import builder
 
     loaded = pipeline.load(config_path)
     pipeline.require_obeyed(loaded, for_training=False)
-    prefix = checkpoint.find_prefix(path)
+    prefix = checkpoint_file.find_prefix(path)
     detector = builder.build_detector(loaded.message.model)
     checkpoint.restore_model(detector, prefix)
     labels = label_map_beside(config_path)

@@ -22,6 +22,7 @@ _ROOMS = _PLAIN | {"core", "models", "data"}
 _PARTS = _ROOMS | {
     "zoo",
     "checkpoint",
+    "checkpoint_file",
     "fine_tune",
     "learning_rate",
     "optimizer",

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from ssd import checkpoint
+from ssd import checkpoint, checkpoint_file
 from ssd.config.messages import TrainEvalPipelineConfig
 from ssd.errors import InputError
 from ssd.optimizer import build_optimizer
@@ -80,7 +80,7 @@ def test_slots_belong_to_their_variables(tiny_detector, optimizer, tmp_path):
     ):
         slot.assign(variable.value * 2.0 + 1.0)
     checkpoint.save(tmp_path, tiny_detector, 1, optimizer)
-    file = checkpoint.open_checkpoint(tmp_path)
+    file = checkpoint_file.open_checkpoint(tmp_path)
     for variable in tiny_detector.network.trainable_variables:
         key = f"model/{paths[id(variable.value)]}"
         np.testing.assert_allclose(
@@ -181,17 +181,17 @@ class TestFinding:
     )
     def test_forms(self, tmp_path, given, found):
         # As text: a Path would drop the slash at the end.
-        assert checkpoint.find_prefix(f"{tmp_path}/{given}") == f"{tmp_path}/{found}"
+        assert checkpoint_file.find_prefix(f"{tmp_path}/{given}") == f"{tmp_path}/{found}"
 
     def test_the_highest_number_counts_where_the_state_file_is_wrong(self, tmp_path):
         (tmp_path / "run/checkpoints/checkpoint").write_text('model_checkpoint_path: "ckpt-77"\n')
-        found = checkpoint.find_prefix(tmp_path / "run/checkpoints")
+        found = checkpoint_file.find_prefix(tmp_path / "run/checkpoints")
         assert found == f"{tmp_path}/run/checkpoints/ckpt-10"
 
     def test_a_copied_folder_is_searched_itself(self, tmp_path):
         """State files of the original can hold the absolute path of another machine."""
         (tmp_path / "plain/checkpoint").write_text('model_checkpoint_path: "/home/x/m/ckpt-2"\n')
-        assert checkpoint.find_prefix(tmp_path / "plain") == f"{tmp_path}/plain/ckpt-2"
+        assert checkpoint_file.find_prefix(tmp_path / "plain") == f"{tmp_path}/plain/ckpt-2"
 
     @pytest.mark.parametrize(
         ("given", "message"),
@@ -205,7 +205,7 @@ class TestFinding:
     )
     def test_nothing_there(self, tmp_path, given, message):
         with pytest.raises(InputError, match=message):
-            checkpoint.find_prefix(tmp_path / given)
+            checkpoint_file.find_prefix(tmp_path / given)
 
 
 def test_a_tf1_checkpoint_is_named_as_such(shared):
@@ -217,7 +217,7 @@ def test_a_tf1_checkpoint_is_named_as_such(shared):
         match=r"model\.ckpt: a TF1 checkpoint \(.*\.\.\.\); the kit "
         r"restores TF2 checkpoints",
     ):
-        checkpoint.open_checkpoint(shared / index)
+        checkpoint_file.open_checkpoint(shared / index)
 
 
 def test_a_damaged_index(tmp_path):
@@ -225,7 +225,7 @@ def test_a_damaged_index(tmp_path):
     with pytest.raises(
         InputError, match=r"ckpt-1\.index: not a readable checkpoint \(.+\)"
     ) as caught:
-        checkpoint.open_checkpoint(tmp_path)
+        checkpoint_file.open_checkpoint(tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -275,7 +275,7 @@ def test_old_checkpoints_are_deleted(tiny_detector, tmp_path):
     assert 'model_checkpoint_path: "ckpt-20"' in state
     assert re.findall(r'all_model_checkpoint_paths: "(.*)"', state) == ["ckpt-15", "ckpt-20"]
     checkpoint.save(tmp_path, tiny_detector, 12, keep=1)
-    assert checkpoint.find_prefix(tmp_path) == f"{tmp_path}/ckpt-12"
+    assert checkpoint_file.find_prefix(tmp_path) == f"{tmp_path}/ckpt-12"
     assert len(list(tmp_path.glob("*.index"))) == 1
 
 
@@ -310,7 +310,7 @@ def test_a_failed_write_leaves_the_newest_readable(tiny_detector, tmp_path, monk
     ):
         checkpoint.save(tmp_path, tiny_detector, 6)
     monkeypatch.undo()
-    assert checkpoint.find_prefix(tmp_path) == f"{tmp_path}/ckpt-5"
+    assert checkpoint_file.find_prefix(tmp_path) == f"{tmp_path}/ckpt-5"
     checkpoint.restore_model(tiny_detector, tmp_path)
     require_equal(values(tiny_detector), saved)
     assert not list(tmp_path.glob(".writing-*"))
@@ -325,4 +325,4 @@ def test_a_folder_that_cannot_be_made(tiny_detector, tmp_path):
 def test_a_copied_checkpoint_is_read_where_it_lies(tiny_detector, tmp_path):
     checkpoint.save(tmp_path / "a", tiny_detector, 5)
     shutil.move(tmp_path / "a", tmp_path / "b")
-    assert checkpoint.open_checkpoint(tmp_path / "b").step() == 5
+    assert checkpoint_file.open_checkpoint(tmp_path / "b").step() == 5

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ssd import checkpoint
+from ssd import checkpoint, checkpoint_file
 from ssd.errors import InputError
 from ssd.fine_tune import restore_fine_tune
 
@@ -148,7 +148,7 @@ def test_the_type_that_the_file_can_serve(tiny_detector, stored, tmp_path, wante
 
 def test_every_tensor_is_accounted_for_on_both_sides(tiny_detector, shared):
     index = "data/checkpoint_indexes/agasheaditya_fpnlite_training__ckpt-7.index"
-    file = checkpoint.open_checkpoint(shared / index)
+    file = checkpoint_file.open_checkpoint(shared / index)
     # Only an index lies there: the shapes do not fit and nothing is read.
     with pytest.raises(InputError, match="belongs to another model"):
         restore_fine_tune(tiny_detector, shared / index, "detection")
