@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import numpy as np
 import tensorflow as tf
 
-from ssd.models.batch_norm import FusedBatchNormalization
+from ssd.models.normalization import FusedBatchNormalization
 from ssd.models.detector import Detector
 
 Statistics = list[np.ndarray]

@@ -1,4 +1,4 @@
-"""`model` of a pipeline.config -> Detector. The only place of this room that sees messages."""
+"""`model` of a pipeline.config -> Detector. The builders of this room are what sees messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import keras
 
 from ssd.core import anchors
 from ssd.errors import InputError
-from ssd.models.box_predictor import WeightSharedBoxPredictor
+from ssd.models import box_predictor_builder, feature_extractor_builder
 from ssd.models.detector import (
     Detector,
     LossSettings,
@@ -16,9 +16,6 @@ from ssd.models.detector import (
     PostProcessingSettings,
     SsdNetwork,
 )
-from ssd.models.feature_maps import FpnFeatureExtractor
-from ssd.models.hyperparams import ConvHyperparams
-from ssd.models.mobilenet import MobileNetV2
 
 # Smaller inputs leave the coarsest backbone level without a pixel to pad from.
 _MIN_IMAGE_SIDE = 33
@@ -39,25 +36,29 @@ def build_detector(model: Any, *, seed: int | None = None) -> Detector:
     ssd = model.ssd
     resizer = ssd.image_resizer.fixed_shape_resizer
     image_size = (resizer.height, resizer.width)
-    generator = ssd.anchor_generator.multiscale_anchor_generator
-    per_location = len(generator.aspect_ratios) * generator.scales_per_octave
+    extractor_type = feature_extractor_builder.EXTRACTOR_TYPES[ssd.feature_extractor.type]
+    if extractor_type.has_fpn:
+        _check_pyramid(ssd.feature_extractor, image_size)
+    extractor = feature_extractor_builder.build(
+        ssd.feature_extractor, freeze_batchnorm=ssd.freeze_batchnorm
+    )
+    num_maps = _num_feature_maps(ssd.feature_extractor, extractor_type.has_fpn)
     network = SsdNetwork(
-        _feature_extractor(ssd.feature_extractor, ssd.freeze_batchnorm, image_size),
-        _box_predictor(ssd, per_location),
+        extractor,
+        box_predictor_builder.build(
+            ssd.box_predictor,
+            num_class_columns=ssd.num_classes + int(ssd.add_background_class),
+            num_anchors_per_location=_anchors_per_location(ssd.anchor_generator, num_maps),
+            freeze_batchnorm=ssd.freeze_batchnorm,
+            is_tf1=extractor_type.is_tf1,
+        ),
     )
     predictions = network(keras.Input((*image_size, 3), batch_size=1))
     shapes = [tuple(feature_map.shape[1:3]) for feature_map in predictions["feature_maps"]]
     coder = ssd.box_coder.faster_rcnn_box_coder
     return Detector(
         network,
-        anchors.multiscale_grid_anchors(
-            shapes,
-            image_size,
-            min_level=generator.min_level,
-            anchor_scale=generator.anchor_scale,
-            aspect_ratios=tuple(generator.aspect_ratios),
-            scales_per_octave=generator.scales_per_octave,
-        ),
+        _anchors(ssd.anchor_generator, shapes, image_size),
         num_classes=ssd.num_classes,
         image_size=image_size,
         box_code_scales=(coder.y_scale, coder.x_scale, coder.height_scale, coder.width_scale),
@@ -67,75 +68,69 @@ def build_detector(model: Any, *, seed: int | None = None) -> Detector:
     )
 
 
-def conv_hyperparams(message: Any, *, freeze_batchnorm: bool) -> ConvHyperparams:
-    """Returns the plain form of a Hyperparams message."""
-    kind = message.initializer.WhichOneof("initializer_oneof")
-    values = getattr(message.initializer, kind)
-    if kind == "variance_scaling_initializer":
-        initializer = _variance_scaling(values)
-    else:
-        names = {
-            "truncated_normal_initializer": "TruncatedNormal",
-            "random_normal_initializer": "RandomNormal",
-        }
-        config = {"mean": values.mean, "stddev": values.stddev}
-        initializer = {"class_name": names[kind], "config": config}
-    has_l2 = message.regularizer.WhichOneof("regularizer_oneof") == "l2_regularizer"
-    return ConvHyperparams(
-        l2_weight=message.regularizer.l2_regularizer.weight if has_l2 else 0.0,
-        initializer=initializer,
-        batch_norm_decay=message.batch_norm.decay,
-        batch_norm_epsilon=message.batch_norm.epsilon,
-        freeze_batchnorm=freeze_batchnorm,
+def _num_feature_maps(message: Any, has_fpn: bool) -> int:
+    return message.fpn.max_level - message.fpn.min_level + 1 if has_fpn else message.num_layers
+
+
+def _anchors_per_location(message: Any, num_maps: int) -> list[int]:
+    if message.HasField("multiscale_anchor_generator"):
+        values = message.multiscale_anchor_generator
+        return [len(values.aspect_ratios) * values.scales_per_octave] * num_maps
+    return [
+        len(shapes)
+        for shapes in anchors.ssd_anchor_shapes(
+            num_maps, **_ssd_shape_arguments(message.ssd_anchor_generator)
+        )
+    ]
+
+
+def _ssd_shape_arguments(values: Any) -> dict[str, Any]:
+    return {
+        "min_scale": values.min_scale,
+        "max_scale": values.max_scale,
+        "scales": tuple(values.scales),
+        "aspect_ratios": tuple(values.aspect_ratios),
+        "interpolated_scale_aspect_ratio": values.interpolated_scale_aspect_ratio,
+        "reduce_boxes_in_lowest_layer": values.reduce_boxes_in_lowest_layer,
+    }
+
+
+def _anchors(message: Any, shapes: Any, image_size: tuple[int, int]) -> Any:
+    if message.HasField("multiscale_anchor_generator"):
+        generator = message.multiscale_anchor_generator
+        return anchors.multiscale_grid_anchors(
+            shapes,
+            image_size,
+            min_level=generator.min_level,
+            anchor_scale=generator.anchor_scale,
+            aspect_ratios=tuple(generator.aspect_ratios),
+            scales_per_octave=generator.scales_per_octave,
+        )
+    values = message.ssd_anchor_generator
+    return anchors.ssd_anchors(
+        shapes,
+        image_size,
+        **_ssd_shape_arguments(values),
+        base_anchor_size=(values.base_anchor_height, values.base_anchor_width),
+        height_stride=tuple(values.height_stride),
+        width_stride=tuple(values.width_stride),
+        height_offset=tuple(values.height_offset),
+        width_offset=tuple(values.width_offset),
     )
 
 
-def _variance_scaling(values: Any) -> dict[str, Any]:
-    modes = {0: "fan_in", 1: "fan_out", 2: "fan_avg"}
-    distribution = "uniform" if values.uniform else "truncated_normal"
-    config = {"scale": values.factor, "mode": modes[values.mode], "distribution": distribution}
-    return {"class_name": "VarianceScaling", "config": config}
-
-
-def _feature_extractor(
-    message: Any, freeze_batchnorm: bool, image_size: tuple[int, int]
-) -> FpnFeatureExtractor:
-    hyperparams = conv_hyperparams(message.conv_hyperparams, freeze_batchnorm=freeze_batchnorm)
-    fpn = message.fpn
-    stride = 2 ** min(fpn.max_level, 5)
-    if min(image_size) < _MIN_IMAGE_SIDE or any(side % stride for side in image_size):
+def _check_pyramid(message: Any, image_size: tuple[int, int]) -> None:
+    if message.use_explicit_padding:
+        return
+    stride = 2 ** min(message.fpn.max_level, 5)
+    multiple = message.pad_to_multiple
+    padded = [-(-side // multiple) * multiple for side in image_size]
+    if min(image_size) < _MIN_IMAGE_SIDE or any(side % stride for side in padded):
         raise InputError(
             f"model.ssd.image_resizer.fixed_shape_resizer: {image_size[0]} x {image_size[1]} "
             f"(height x width) does not fit a feature pyramid up to stride {stride}: give "
             f"multiples of {stride}, at least 64"
         )
-    backbone = MobileNetV2(hyperparams, message.depth_multiplier, message.min_depth)
-    depth = max(int(fpn.additional_layer_depth * message.depth_multiplier), message.min_depth)
-    return FpnFeatureExtractor(
-        backbone,
-        hyperparams,
-        min_level=fpn.min_level,
-        max_level=fpn.max_level,
-        depth=depth,
-        use_depthwise=message.use_depthwise,
-    )
-
-
-def _box_predictor(ssd: Any, num_anchors_per_location: int) -> WeightSharedBoxPredictor:
-    message = ssd.box_predictor.weight_shared_convolutional_box_predictor
-    fpn = ssd.feature_extractor.fpn
-    return WeightSharedBoxPredictor(
-        conv_hyperparams(message.conv_hyperparams, freeze_batchnorm=ssd.freeze_batchnorm),
-        num_levels=fpn.max_level - fpn.min_level + 1,
-        num_classes=ssd.num_classes,
-        num_anchors_per_location=num_anchors_per_location,
-        depth=message.depth,
-        num_layers_before_predictor=message.num_layers_before_predictor,
-        kernel_size=message.kernel_size,
-        class_prediction_bias_init=message.class_prediction_bias_init,
-        share_prediction_tower=message.share_prediction_tower,
-        use_depthwise=message.use_depthwise,
-    )
 
 
 def _matcher(message: Any) -> MatcherSettings:

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from ssd.core import box_coder, losses, post_processing, target_assigner
 from ssd.core.image_resizer import resize_bilinear_legacy
-from ssd.models.box_predictor import WeightSharedBoxPredictor
-from ssd.models.feature_maps import FpnFeatureExtractor
+from ssd.models.box_predictor_builder import BoxPredictor
+from ssd.models.feature_extractor_builder import FeatureExtractor
 from ssd.standard_fields import DetectionFields, InputFields, PredictionFields
 
 # Keras names a variable by its role in the layer, checkpoints by this.
@@ -55,9 +55,7 @@ class PostProcessingSettings:
 class SsdNetwork(keras.Model):
     """Feature extractor and box predictor: everything that holds variables."""
 
-    def __init__(
-        self, feature_extractor: FpnFeatureExtractor, box_predictor: WeightSharedBoxPredictor
-    ) -> None:
+    def __init__(self, feature_extractor: FeatureExtractor, box_predictor: BoxPredictor) -> None:
         super().__init__(name="ssd")
         self.feature_extractor = feature_extractor
         self.box_predictor = box_predictor

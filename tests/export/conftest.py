@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ssd.models.batch_norm import FusedBatchNormalization
+from ssd.models.normalization import FusedBatchNormalization
 from ssd.models.detector import Detector, LossSettings, MatcherSettings, PostProcessingSettings
 from ssd.standard_fields import PredictionFields
 

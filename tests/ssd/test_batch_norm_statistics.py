@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from ssd.batch_norm_statistics import StatisticsEstimator
-from ssd.models.batch_norm import FusedBatchNormalization
+from ssd.models.normalization import FusedBatchNormalization
 
 
 class TwoNorms(keras.Model):

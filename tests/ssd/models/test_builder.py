@@ -2,67 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from google.protobuf import text_format
 
 from ssd.config import pipeline
-from ssd.config.messages import TrainEvalPipelineConfig
 from ssd.errors import InputError
 from ssd.models import builder
-from ssd.models.builder import build_detector, conv_hyperparams
+from ssd.models.builder import build_detector
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
-
-
-def hyperparams_message(text: str):
-    config = TrainEvalPipelineConfig()
-    message = config.model.ssd.feature_extractor.conv_hyperparams
-    text_format.Parse(text, message)
-    return message
-
-
-@pytest.mark.parametrize(
-    ("text", "initializer", "l2_weight"),
-    [
-        (
-            "initializer { random_normal_initializer { stddev: 0.5 mean: 0.25 } } "
-            "regularizer { l2_regularizer { weight: 0.125 } }",
-            {"class_name": "RandomNormal", "config": {"mean": 0.25, "stddev": 0.5}},
-            0.125,
-        ),
-        # Defaults of the schema: stddev 1, l2 weight 1.
-        (
-            "initializer { truncated_normal_initializer {} } regularizer { l2_regularizer {} }",
-            {"class_name": "TruncatedNormal", "config": {"mean": 0.0, "stddev": 1.0}},
-            1.0,
-        ),
-        (
-            "initializer { variance_scaling_initializer { factor: 1.5 uniform: true "
-            "mode: FAN_AVG } }",
-            {
-                "class_name": "VarianceScaling",
-                "config": {"scale": 1.5, "mode": "fan_avg", "distribution": "uniform"},
-            },
-            0.0,
-        ),
-        (
-            "initializer { variance_scaling_initializer {} }",
-            {
-                "class_name": "VarianceScaling",
-                "config": {"scale": 2.0, "mode": "fan_in", "distribution": "truncated_normal"},
-            },
-            0.0,
-        ),
-    ],
-)
-def test_conv_hyperparams(text, initializer, l2_weight):
-    found = conv_hyperparams(
-        hyperparams_message(text + " batch_norm { decay: 0.75 epsilon: 0.5 }"),
-        freeze_batchnorm=True,
-    )
-    assert found.initializer == initializer
-    assert found.l2_weight == l2_weight
-    assert (found.batch_norm_decay, found.batch_norm_epsilon) == (0.75, 0.5)
-    assert found.freeze_batchnorm
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from ssd.models.hyperparams import ConvHyperparams
+from ssd.models.hyperparams import BatchNorm, ConvHyperparams
 
 NORMAL = {"class_name": "RandomNormal", "config": {"mean": 0.0, "stddev": 0.01}}
 TRUNCATED = {"class_name": "TruncatedNormal", "config": {"mean": 0.0, "stddev": 0.03}}
@@ -19,10 +19,9 @@ def _seed() -> None:
 
 def hyperparams(**changes) -> ConvHyperparams:
     fields = {
-        "l2_weight": 4e-5,
         "initializer": NORMAL,
-        "batch_norm_decay": 0.97,
-        "batch_norm_epsilon": 0.002,
+        "regularizer": {"class_name": "L2", "config": {"l2": 2e-5}},
+        "normalizer": BatchNorm(decay=0.97, epsilon=0.002),
     }
     return ConvHyperparams(**(fields | changes))
 
@@ -93,8 +92,8 @@ def test_only_the_depthwise_half_of_a_separable_follows_them():
     assert [float(loss) for loss in layer.losses] == [pytest.approx(expected, rel=1e-5)]
 
 
-def test_without_l2_weight_nothing_is_regularized():
-    settings = hyperparams(l2_weight=0.0)
+def test_without_regularizer_nothing_is_regularized():
+    settings = hyperparams(regularizer=None)
     for layer in (settings.conv(6, 3), settings.depthwise(3), settings.separable(6, 3)):
         values(layer, 4)
         assert layer.losses == []
@@ -127,6 +126,6 @@ def test_conv_or_separable(use_depthwise, kind):
 
 
 def test_batch_norm_takes_decay_epsilon_and_freezing():
-    layer = hyperparams(freeze_batchnorm=True).batch_norm("bn")
+    layer = hyperparams(freeze_batchnorm=True).normalization("bn")
     assert (layer.momentum, layer.epsilon, layer.frozen, layer.name) == (0.97, 0.002, True, "bn")
-    assert not hyperparams().batch_norm().frozen
+    assert not hyperparams().normalization().frozen

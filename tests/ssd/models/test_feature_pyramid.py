@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ssd.models.feature_maps import FpnFeatureExtractor, upsample_nearest_2x
-from ssd.models.hyperparams import ConvHyperparams
+from ssd.models.backbone import BackboneFeatures
+from ssd.models.feature_pyramid import FpnFeatureExtractor, upsample_nearest_2x
+from ssd.models.hyperparams import BatchNorm, ConvHyperparams
 
 HYPERPARAMS = ConvHyperparams(
-    l2_weight=0.0,
     initializer={"class_name": "RandomNormal", "config": {"stddev": 0.2}},
-    batch_norm_decay=0.9,
-    batch_norm_epsilon=1e-3,
+    normalizer=BatchNorm(decay=0.9),
 )
 IMAGES = np.random.default_rng(5).uniform(-1, 1, (2, 96, 160, 3)).astype(np.float32)
 
@@ -25,7 +24,8 @@ class FourLevels(keras.layers.Layer):
         self.convs = [keras.layers.Conv2D(3 + n, 1, strides=2**n) for n in (2, 3, 4, 5)]
 
     def call(self, inputs, training=None):
-        return {n: conv(inputs) for n, conv in zip((2, 3, 4, 5), self.convs, strict=True)}
+        levels = {n: conv(inputs) for n, conv in zip((2, 3, 4, 5), self.convs, strict=True)}
+        return BackboneFeatures(levels, ssd_maps=(levels[4], levels[5]))
 
     def layers_in_order(self):
         return self.convs
@@ -34,6 +34,7 @@ class FourLevels(keras.layers.Layer):
 def extractor(**changes) -> FpnFeatureExtractor:
     keras.utils.set_random_seed(2)
     arguments = {"min_level": 3, "max_level": 7, "depth": 9, "use_depthwise": True}
+    arguments["first_coarse_number"] = 20
     return FpnFeatureExtractor(FourLevels(), HYPERPARAMS, **(arguments | changes))
 
 
@@ -63,7 +64,7 @@ def test_maps_come_finest_first(min_level, max_level, sizes):
 def test_the_merge_is_that_of_the_original():
     model = extractor()
     maps = [m.numpy() for m in model(IMAGES)]
-    levels = model.backbone(IMAGES)
+    levels = model.backbone(IMAGES).levels
     # Level 5: its projection alone, so that negative values remain.
     np.testing.assert_allclose(maps[2], model.top_projection(levels[5]), atol=1e-6)
     assert maps[2].min() < 0
@@ -87,20 +88,21 @@ def test_checkpoint_layers_start_at_the_coarsest_level(use_depthwise):
     model = extractor(use_depthwise=use_depthwise)
     paths = model.checkpoint_layers()
     fpn = "_fpn_features_generator"
-    assert paths[f"{fpn}/top_layers/0"].name == "projection_5"
+    assert paths[f"{fpn}/top_layers/0"].name == "projection_3"
     assert [paths[f"{fpn}/residual_blocks/{n}/0"].name for n in (0, 1)] == [
-        "projection_4",
-        "projection_3",
+        "projection_2",
+        "projection_1",
     ]
+    suffix = "_depthwise_conv" if use_depthwise else "_conv"
     assert [paths[f"{fpn}/conv_layers/{n}/0"].name for n in (0, 1)] == [
-        "smoothing_4",
-        "smoothing_3",
+        f"smoothing_2{suffix}",
+        f"smoothing_1{suffix}",
     ]
     assert [paths[f"_coarse_feature_layers/{n}/{m}"].name for n in (0, 1) for m in (0, 1)] == [
-        "bottom_up_6",
-        "bottom_up_6_batchnorm",
-        "bottom_up_7",
-        "bottom_up_7_batchnorm",
+        f"bottom_up_Conv2d_20{suffix}",
+        "bottom_up_Conv2d_20_batchnorm",
+        f"bottom_up_Conv2d_21{suffix}",
+        "bottom_up_Conv2d_21_batchnorm",
     ]
     kind = keras.layers.SeparableConv2D if use_depthwise else keras.layers.Conv2D
     assert type(paths[f"{fpn}/conv_layers/0/0"]) is kind

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ssd.models.batch_norm import FusedBatchNormalization
+from ssd.models.normalization import FusedBatchNormalization
 
 # Two channels of different mean and spread, 2 * 1 * 3 = 6 values each.
 IMAGES = np.array(

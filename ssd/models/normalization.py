@@ -17,6 +17,9 @@ class FusedBatchNormalization(keras.layers.Layer):
       momentum: share of the old moving statistics that one training step keeps; `decay` in
         pipeline.config.
       epsilon: added to the variance.
+      center, scale: whether there is a beta, and a gamma.
+      is_synchronized: `sync_batch_norm`: the moving variance follows the biased variance, as the
+        original's synchronized layer has it.
       frozen: the moving statistics normalize in training too and stay as they are; gamma and beta
         are trained all the same (`freeze_batchnorm`).
     """
@@ -25,20 +28,28 @@ class FusedBatchNormalization(keras.layers.Layer):
         self,
         momentum: float = 0.99,
         epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        is_synchronized: bool = False,
         frozen: bool = False,
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
         self.momentum = momentum
         self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
+        self.is_synchronized = is_synchronized
         self.frozen = frozen
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         shape = (input_shape[-1],)
         # Statistics stay float32 under mixed precision; the kernel takes half-precision images.
         weight = {"shape": shape, "dtype": "float32", "autocast": False}
-        self.gamma = self.add_weight(name="gamma", initializer="ones", **weight)
-        self.beta = self.add_weight(name="beta", initializer="zeros", **weight)
+        if self.scale:
+            self.gamma = self.add_weight(name="gamma", initializer="ones", **weight)
+        if self.center:
+            self.beta = self.add_weight(name="beta", initializer="zeros", **weight)
         self.moving_mean = self.add_weight(
             name="moving_mean", initializer="zeros", trainable=False, **weight
         )
@@ -49,10 +60,11 @@ class FusedBatchNormalization(keras.layers.Layer):
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Returns the normalized [B, H, W, C]; updates the moving statistics if `training`."""
         is_training = bool(training) and not self.frozen
+        channels = inputs.shape[-1]
         outputs = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
-            scale=tf.convert_to_tensor(self.gamma),
-            offset=tf.convert_to_tensor(self.beta),
+            scale=tf.convert_to_tensor(self.gamma) if self.scale else tf.ones([channels]),
+            offset=tf.convert_to_tensor(self.beta) if self.center else tf.zeros([channels]),
             mean=tf.convert_to_tensor(self.moving_mean),
             variance=tf.convert_to_tensor(self.moving_variance),
             epsilon=self.epsilon,
@@ -61,9 +73,17 @@ class FusedBatchNormalization(keras.layers.Layer):
             is_training=is_training,
         )
         if is_training:
+            variance = outputs.batch_variance
+            if self.is_synchronized:
+                variance = self._with_biased_batch(variance, tf.size(inputs) // channels)
             self.moving_mean.assign(outputs.batch_mean)
-            self.moving_variance.assign(outputs.batch_variance)
+            self.moving_variance.assign(variance)
         return outputs.y
+
+    def _with_biased_batch(self, updated: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        """The updated variance as if the batch's part of it had been divided by N, not N - 1."""
+        batch_part = updated - self.momentum * tf.convert_to_tensor(self.moving_variance)
+        return updated - batch_part / tf.cast(count, tf.float32)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape

@@ -6,81 +6,104 @@ import keras
 import tensorflow as tf
 
 from ssd.models.hyperparams import ConvHyperparams
-from ssd.models.mobilenet import MobileNetV2
+from ssd.models.padding import pad_to_multiple, spatial_size
 
 # The backbone ends at this level (stride 32); coarser levels are convolutions of the pyramid's top.
 _BACKBONE_TOP_LEVEL = 5
 
 
 class FpnFeatureExtractor(keras.layers.Layer):
-    """MobileNet levels min_level..5 merged top-down, then stride-2 convolutions up to max_level.
+    """Backbone levels min_level..5 merged top-down, then stride-2 convolutions up to max_level.
 
     Differs from the FPN paper as the original does: the coarsest merged level is its projection
     alone (no smoothing, no activation), and what is upsampled into the next finer level is the
     already smoothed map.
 
     Args:
-      backbone: yields {level: feature map}.
+      backbone: MobileNetV1 or MobileNetV2.
       hyperparams: of the pyramid's convolutions.
       min_level, max_level: levels of the feature maps, finest first; level l has stride 2^l.
       depth: channels of every feature map.
+      first_coarse_number: in the name of the first convolution above the backbone.
       use_depthwise: 3x3 convolutions are separable ("FPNLite").
+      use_explicit_padding: see `ConvHyperparams.conv`; a doubled map is then cut to the size of the
+        one that it is added to, so that sizes need not halve exactly.
+      pad_to_multiple: images are padded to multiples of this.
     """
 
     def __init__(
         self,
-        backbone: MobileNetV2,
+        backbone: keras.layers.Layer,
         hyperparams: ConvHyperparams,
         *,
         min_level: int,
         max_level: int,
         depth: int,
+        first_coarse_number: int,
         use_depthwise: bool,
+        use_explicit_padding: bool = False,
+        pad_to_multiple: int = 1,
         name: str = "feature_extractor",
     ) -> None:
         super().__init__(name=name)
         self.backbone = backbone
-        self.min_level = min_level
+        self.hyperparams = hyperparams
+        self.use_explicit_padding = use_explicit_padding
+        self.pad_to_multiple = pad_to_multiple
         top_level = min(max_level, _BACKBONE_TOP_LEVEL)
         self.merged_levels = range(top_level, min_level - 1, -1)  # coarsest first
 
         def conv_with_bn(stride: int, what: str) -> list[keras.layers.Layer]:
-            conv = hyperparams.conv_or_separable(use_depthwise, depth, 3, stride=stride, name=what)
-            return [conv, hyperparams.batch_norm(f"{what}_batchnorm")]
+            suffix = "_depthwise_conv" if use_depthwise else "_conv"
+            conv = hyperparams.conv_or_separable(
+                use_depthwise,
+                depth,
+                3,
+                stride=stride,
+                use_explicit_padding=use_explicit_padding,
+                name=what + suffix,
+            )
+            return [conv, hyperparams.normalization(f"{what}_batchnorm")]
 
-        # Index 0 of the lists is the coarsest level, as in checkpoints.
+        # Index 0 is the coarsest level, as in checkpoints; names count from the finest.
+        numbers = range(len(self.merged_levels), 0, -1)
         projections = [
-            hyperparams.conv(depth, 1, use_bias=True, name=f"projection_{level}")
-            for level in self.merged_levels
+            hyperparams.conv(depth, 1, use_bias=True, name=f"projection_{number}")
+            for number in numbers
         ]
         self.top_projection, self.residual_projections = projections[0], projections[1:]
-        self.smoothings = [
-            conv_with_bn(1, f"smoothing_{level}") for level in self.merged_levels[1:]
-        ]
+        self.smoothings = [conv_with_bn(1, f"smoothing_{number}") for number in numbers[1:]]
         self.coarse_layers = [
-            conv_with_bn(2, f"bottom_up_{level}") for level in range(top_level + 1, max_level + 1)
+            conv_with_bn(2, f"bottom_up_Conv2d_{first_coarse_number + n}")
+            for n in range(max_level - top_level)
         ]
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> list[tf.Tensor]:
         """Returns the feature maps, finest first.
 
         Args:
-          inputs: float32 [B, H, W, 3] in [-1, 1]; H and W multiples of the merged levels' strides.
+          inputs: float32 [B, H, W, 3] in [-1, 1]; H and W multiples of the merged levels' strides,
+            unless use_explicit_padding.
           training: whether batch norms use the statistics of this batch.
         """
-        levels = self.backbone(inputs, training=training)
+        padded = pad_to_multiple(inputs, self.pad_to_multiple)
+        levels = self.backbone(padded, training=training).levels
+        activate = self.hyperparams.activate
         x = self.top_projection(levels[self.merged_levels[0]])
         feature_maps = [x]
         merges = zip(
             self.merged_levels[1:], self.residual_projections, self.smoothings, strict=True
         )
         for level, projection, (conv, batch_norm) in merges:
-            x = upsample_nearest_2x(x) + projection(levels[level])
-            x = tf.nn.relu6(batch_norm(conv(x), training=training))
+            residual, doubled = projection(levels[level]), upsample_nearest_2x(x)
+            if self.use_explicit_padding:
+                height, width = spatial_size(residual)
+                doubled = doubled[:, :height, :width]
+            x = activate(batch_norm(conv(doubled + residual), training=training))
             feature_maps.insert(0, x)
         x = feature_maps[-1]
         for conv, batch_norm in self.coarse_layers:
-            x = tf.nn.relu6(batch_norm(conv(x), training=training))
+            x = activate(batch_norm(conv(x), training=training))
             feature_maps.append(x)
         return feature_maps
 
@@ -94,16 +117,18 @@ class FpnFeatureExtractor(keras.layers.Layer):
         paths[f"{pyramid}/top_layers/0"] = self.top_projection
         for n, layer in enumerate(self.residual_projections):
             paths[f"{pyramid}/residual_blocks/{n}/0"] = layer
+        # Explicit padding is a layer of its own there, in front of the convolution.
+        first = 1 if self.use_explicit_padding else 0
         for folder, pairs in (
             (f"{pyramid}/conv_layers", self.smoothings),
             ("_coarse_feature_layers", self.coarse_layers),
         ):
             for n, pair in enumerate(pairs):
-                paths |= {f"{folder}/{n}/{m}": layer for m, layer in enumerate(pair)}
+                paths |= {f"{folder}/{n}/{first + m}": layer for m, layer in enumerate(pair)}
         return paths
 
 
 def upsample_nearest_2x(images: tf.Tensor) -> tf.Tensor:
     """Returns [B, 2H, 2W, C], every pixel of [B, H, W, C] repeated twice both ways."""
-    height, width = images.shape[1:3]
+    height, width = spatial_size(images)
     return tf.raw_ops.ResizeNearestNeighbor(images=images, size=[2 * height, 2 * width])

@@ -4,14 +4,13 @@ import keras
 import numpy as np
 import pytest
 
-from ssd.models.hyperparams import ConvHyperparams
-from ssd.models.mobilenet import MobileNetV2, make_divisible
+from ssd.models.hyperparams import BatchNorm, ConvHyperparams
+from ssd.models.mobilenet_v2 import MobileNetV2, make_divisible
 
 HYPERPARAMS = ConvHyperparams(
-    l2_weight=4e-5,
     initializer={"class_name": "RandomNormal", "config": {"stddev": 0.1}},
-    batch_norm_decay=0.9,
-    batch_norm_epsilon=1e-3,
+    regularizer={"class_name": "L2", "config": {"l2": 2e-5}},
+    normalizer=BatchNorm(decay=0.9),
 )
 
 
@@ -86,7 +85,7 @@ def narrow() -> MobileNetV2:
 
 
 def test_levels_have_their_strides_and_channels(narrow):
-    levels = narrow(np.zeros((2, 96, 160, 3), np.float32))
+    levels = narrow(np.zeros((2, 96, 160, 3), np.float32)).levels
     assert {level: tuple(x.shape) for level, x in levels.items()} == {
         2: (2, 24, 40, 8),
         3: (2, 12, 20, 8),
@@ -96,7 +95,7 @@ def test_levels_have_their_strides_and_channels(narrow):
 
 
 def test_sizes_round_up(narrow):
-    levels = narrow(np.zeros((1, 97, 130, 3), np.float32))
+    levels = narrow(np.zeros((1, 97, 130, 3), np.float32)).levels
     # 97 -> 49 -> 25 -> 13 -> 7 -> 4; 130 -> 65 -> 33 -> 17 -> 9 -> 5.
     assert [tuple(levels[n].shape[1:3]) for n in (2, 3, 4, 5)] == [
         (25, 33),
@@ -108,7 +107,7 @@ def test_sizes_round_up(narrow):
 
 def test_only_the_last_level_follows_an_activation(narrow):
     images = np.random.default_rng(0).uniform(-1, 1, (1, 96, 160, 3)).astype(np.float32)
-    levels = {level: x.numpy() for level, x in narrow(images, training=True).items()}
+    levels = {level: x.numpy() for level, x in narrow(images, training=True).levels.items()}
     assert all(levels[n].min() < 0 for n in (2, 3, 4))
     assert levels[5].min() == 0.0
     assert levels[5].max() <= 6.0
@@ -143,5 +142,5 @@ def test_a_batch_of_two_is_two_batches_of_one(narrow):
     both = narrow(images, training=False)
     for row in range(2):
         alone = narrow(images[row : row + 1], training=False)
-        for level, x in alone.items():
-            np.testing.assert_allclose(both[level][row], x[0], atol=1e-5)
+        for level, x in alone.levels.items():
+            np.testing.assert_allclose(both.levels[level][row], x[0], atol=1e-5)

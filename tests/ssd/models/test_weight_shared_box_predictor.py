@@ -4,14 +4,14 @@ import keras
 import numpy as np
 import pytest
 
-from ssd.models.box_predictor import WeightSharedBoxPredictor
-from ssd.models.hyperparams import ConvHyperparams
+from ssd.models.box_predictor import Columns
+from ssd.models.hyperparams import BatchNorm, ConvHyperparams
+from ssd.models.weight_shared_box_predictor import WeightSharedBoxPredictor
 
 HYPERPARAMS = ConvHyperparams(
-    l2_weight=4e-5,
     initializer={"class_name": "RandomNormal", "config": {"stddev": 0.01}},
-    batch_norm_decay=0.9,
-    batch_norm_epsilon=1e-3,
+    regularizer={"class_name": "L2", "config": {"l2": 2e-5}},
+    normalizer=BatchNorm(decay=0.9),
 )
 SIZES = ((3, 5), (2, 3))
 BOXES, CLASSES = "box_encodings", "class_predictions_with_background"
@@ -21,7 +21,6 @@ def predictor(**changes) -> WeightSharedBoxPredictor:
     keras.utils.set_random_seed(4)
     arguments = {
         "num_levels": 2,
-        "num_classes": 3,
         "num_anchors_per_location": 6,
         "depth": 10,
         "num_layers_before_predictor": 4,
@@ -30,7 +29,9 @@ def predictor(**changes) -> WeightSharedBoxPredictor:
         "share_prediction_tower": True,
         "use_depthwise": True,
     }
-    return WeightSharedBoxPredictor(HYPERPARAMS, **(arguments | changes))
+    arguments |= changes
+    columns = Columns(4, 1 + arguments.pop("num_classes", 3))
+    return WeightSharedBoxPredictor(HYPERPARAMS, columns, **arguments)
 
 
 def feature_maps(batch: int = 2) -> list[np.ndarray]:
