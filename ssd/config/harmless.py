@@ -32,29 +32,31 @@ _INPUT_READER: dict[str, str] = {
 }
 
 HARMLESS: dict[str, str] = {
+    "graph_rewriter": (
+        "The original ignores it under TF2: training is in float, and export-tflite quantizes the "
+        "trained model and measures what that costs."
+    ),
     "model.ssd.inplace_batchnorm_update": "Has no effect in the original under TF2 either.",
     "model.ssd.implicit_example_weight": "Used with use_confidences_as_targets, which is refused.",
     "model.ssd.return_raw_detections_during_predict": "Raw boxes are part of every export.",
     "model.ssd.matcher.argmax_matcher.use_matmul_gather": "Another way to the same numbers.",
-    "model.ssd.box_predictor.weight_shared_convolutional_box_predictor.dropout_keep_probability": (
-        "Used with use_dropout, which is refused."
-    ),
-    "model.ssd.post_processing.batch_non_max_suppression.change_coordinate_frame": (
-        "The window is the whole image when images are resized to a fixed shape."
-    ),
     "model.ssd.post_processing.batch_non_max_suppression.use_cpu_nms": "Where it runs.",
-    "model.ssd.loss.localization_loss.weighted_smooth_l1.anchorwise_output": (
-        "Not read by the original's loss builder."
+    **{
+        f"model.ssd.loss.{loss}.anchorwise_output": "Not read by the original's loss builder."
+        for loss in (
+            "localization_loss.weighted_l2",
+            "localization_loss.weighted_smooth_l1",
+            "classification_loss.weighted_sigmoid",
+            "classification_loss.weighted_softmax",
+            "classification_loss.weighted_logits_softmax",
+            "classification_loss.bootstrapped_sigmoid",
+            "classification_loss.weighted_sigmoid_focal",
+        )
+    },
+    "model.ssd.feature_extractor.replace_preprocessor_with_placeholder": (
+        "Concerns the graph of the original's own export."
     ),
-    "model.ssd.loss.classification_loss.weighted_sigmoid_focal.anchorwise_output": (
-        "Not read by the original's loss builder."
-    ),
-    "model.ssd.loss.min_num_negative_samples": (
-        "Used with expected_loss_weights, which is refused."
-    ),
-    "model.ssd.loss.desired_negative_sampling_ratio": (
-        "Used with expected_loss_weights, which is refused."
-    ),
+    "model.ssd.matcher.bipartite_matcher.use_matmul_gather": "Another way to the same numbers.",
     "train_config.sync_replicas": _DISTRIBUTION,
     "train_config.replicas_to_aggregate": _DISTRIBUTION,
     "train_config.startup_delay_steps": _DISTRIBUTION,
@@ -101,16 +103,7 @@ HARMLESS: dict[str, str] = {
 
 # A better sentence for settings people do have; the rest gets a general one.
 REFUSED: dict[str, str] = {
-    "graph_rewriter": (
-        "quantization-aware training is not supported; remove it: export-tflite quantizes the "
-        "trained model and measures what that costs."
-    ),
-    "model.ssd.loss.hard_example_miner": (
-        "not supported; remove it and use weighted_sigmoid_focal, which weighs hard examples "
-        "by itself."
-    ),
     "model.ssd.mask_head_config": "instance masks are not supported; remove it.",
-    "model.ssd.post_processing.calibration_config": "score calibration is not supported.",
     "train_config.freeze_variables": (
         "not supported; the original ignores it under TF2, so nothing would be frozen. Remove it."
     ),

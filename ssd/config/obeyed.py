@@ -22,11 +22,6 @@ OBEYED: Table = {
     **under("eval_input_reader", INPUT_READER),
 }
 
-_CONV_HYPERPARAMS = (
-    "model.ssd.feature_extractor.conv_hyperparams",
-    "model.ssd.box_predictor.weight_shared_convolutional_box_predictor.conv_hyperparams",
-)
-
 # Sections and lists that must be there; each holds only when the section around it is there.
 REQUIRED: frozenset[str] = frozenset(
     {
@@ -39,16 +34,12 @@ REQUIRED: frozenset[str] = frozenset(
         "model.ssd.box_predictor",
         "model.ssd.anchor_generator",
         "model.ssd.anchor_generator.multiscale_anchor_generator.aspect_ratios",
+        "model.ssd.anchor_generator.ssd_anchor_generator.aspect_ratios",
+        "model.ssd.anchor_generator.flexible_grid_anchor_generator.anchor_grid",
         "model.ssd.post_processing",
         "model.ssd.loss",
         "model.ssd.loss.localization_loss",
         "model.ssd.loss.classification_loss",
-        *_CONV_HYPERPARAMS,
-        *(
-            f"{path}.{part}"
-            for path in _CONV_HYPERPARAMS
-            for part in ("regularizer", "initializer")
-        ),
         "train_config",
         "train_config.optimizer",
         "train_config.optimizer.momentum_optimizer.learning_rate",
@@ -57,5 +48,11 @@ REQUIRED: frozenset[str] = frozenset(
 
 # Alternatives (Message.oneof) that may be left open; every other one met needs a member.
 OPTIONAL_ONEOFS: frozenset[str] = frozenset(
-    {"InputReader.input_reader", "SsdFeatureExtractor.feature_pyramid_oneof"}
+    {
+        "Hyperparams.normalizer_oneof",
+        "Initializer.initializer_oneof",
+        "InputReader.input_reader",
+        "Regularizer.regularizer_oneof",
+        "SsdFeatureExtractor.feature_pyramid_oneof",
+    }
 )

@@ -154,7 +154,8 @@ def _absent(message: Any, field: Any, path: str, schema_path: str) -> Iterator[t
     if schema_path in REQUIRED:
         yield path, "missing, and nothing can stand in for it; add it."
     rule = OBEYED.get(schema_path)
-    if rule is None or is_repeated(field):
+    # Of alternatives, only the one that is given has a value.
+    if rule is None or is_repeated(field) or field.containing_oneof is not None:
         return
     default = _shown(field, getattr(message, field.name))
     if not rule.allows(default):

@@ -1,16 +1,16 @@
-"""Settings that are fine one by one but not together."""
+"""Settings of the model that are fine one by one but not together."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from ssd.config import together_training
+from ssd.config import together_image_size, together_training
+from ssd.config.obeyed_model import EXTRACTOR_TYPES
 from ssd.config.rules import Problem, show
 
-_SMALLEST_IMAGE = 33
-_COARSEST_BACKBONE_LEVEL = 5
+_ANCHORS = "model.ssd.anchor_generator"
+_PREDICTOR = "model.ssd.box_predictor"
 
 
 def problems(config: Any) -> Iterator[Problem]:
@@ -19,53 +19,118 @@ def problems(config: Any) -> Iterator[Problem]:
     Sections that are missing or not supported are left alone: they are refused by themselves.
     """
     if config.model.HasField("ssd"):
-        if config.model.ssd.feature_extractor.type.endswith("_fpn_keras"):
-            yield from _image_size(config.model.ssd)
-            yield from _levels(config.model.ssd)
-        yield from _matcher(config.model.ssd)
-        yield from _detections(config.model.ssd)
+        ssd = config.model.ssd
+        if ssd.feature_extractor.type in EXTRACTOR_TYPES:
+            yield from together_image_size.problems(ssd)
+            yield from _feature_maps(ssd)
+        yield from _box_predictor(ssd)
+        yield from _matcher(ssd)
+        yield from _loss(ssd)
+        yield from _detections(ssd)
     yield from together_training.problems(config)
 
 
-def _image_size(ssd: Any) -> Iterator[Problem]:
-    """The FPN adds each map to the next coarser one doubled, so sizes must halve exactly."""
-    if not ssd.image_resizer.HasField("fixed_shape_resizer"):
-        return
+def _feature_maps(ssd: Any) -> Iterator[Problem]:
+    """Every feature map needs its anchors."""
+    has_fpn = "_fpn" in ssd.feature_extractor.type
     fpn = ssd.feature_extractor.fpn
-    for side in ("height", "width"):
-        path = f"model.ssd.image_resizer.fixed_shape_resizer.{side}"
-        pixels = getattr(ssd.image_resizer.fixed_shape_resizer, side)
-        if pixels < _SMALLEST_IMAGE:
-            yield path, f"{pixels} is too small; {_SMALLEST_IMAGE} or more is needed."
-            continue
-        coarsest = min(fpn.max_level, _COARSEST_BACKBONE_LEVEL)
-        # A convolution of stride 2 with SAME padding rounds up.
-        sizes = [-(-pixels // 2**level) for level in range(fpn.min_level, coarsest + 1)]
-        if any(fine != 2 * coarse for fine, coarse in itertools.pairwise(sizes)):
-            halves = ", ".join(map(str, sizes))
-            step = 2**coarsest
-            yield (
-                path,
-                f"{pixels} gives feature maps of {halves}, which do not double exactly as the "
-                f"FPN needs; take a multiple of {step}, such as {-(-pixels // step) * step}.",
-            )
-
-
-def _levels(ssd: Any) -> Iterator[Problem]:
-    fpn = ssd.feature_extractor.fpn
-    if fpn.max_level < fpn.min_level:
+    if has_fpn and fpn.max_level < fpn.min_level:
         path = "model.ssd.feature_extractor.fpn.max_level"
         yield path, f"{fpn.max_level} is below min_level {fpn.min_level}."
-    if not ssd.anchor_generator.HasField("multiscale_anchor_generator"):
         return
+    count = fpn.max_level - fpn.min_level + 1 if has_fpn else ssd.feature_extractor.num_layers
+    setting = "fpn" if has_fpn else "num_layers"
+    maps = f"feature_extractor.{setting} gives {count} feature maps"
+    generator = ssd.anchor_generator
+    match generator.WhichOneof("anchor_generator_oneof"):
+        case "multiscale_anchor_generator":
+            yield from _levels(ssd, has_fpn, count)
+        case "ssd_anchor_generator":
+            layers = generator.ssd_anchor_generator.num_layers
+            if layers != count:
+                path = f"{_ANCHORS}.ssd_anchor_generator.num_layers"
+                yield path, f"{layers}, but {maps}; make them equal."
+            yield from _ssd_anchor_lists(generator.ssd_anchor_generator)
+        case "flexible_grid_anchor_generator":
+            grids = len(generator.flexible_grid_anchor_generator.anchor_grid)
+            if grids != count:
+                path = f"{_ANCHORS}.flexible_grid_anchor_generator.anchor_grid"
+                yield path, f"{grids} of them, but {maps}; make them equal."
+        case "grid_anchor_generator":
+            if count != 1:
+                path = f"{_ANCHORS}.grid_anchor_generator"
+                yield path, f"makes anchors for one feature map, but {maps}."
+
+
+def _levels(ssd: Any, has_fpn: bool, count: int) -> Iterator[Problem]:
     anchors = ssd.anchor_generator.multiscale_anchor_generator
-    for name in ("min_level", "max_level"):
-        if getattr(anchors, name) != getattr(fpn, name):
+    path = f"{_ANCHORS}.multiscale_anchor_generator"
+    if not has_fpn:
+        if anchors.max_level - anchors.min_level + 1 != count:
             yield (
-                f"model.ssd.anchor_generator.multiscale_anchor_generator.{name}",
-                f"{getattr(anchors, name)}, but feature_extractor.fpn.{name} is "
-                f"{getattr(fpn, name)}; every feature map needs its anchors, so make them equal.",
+                f"{path}.max_level",
+                f"levels {anchors.min_level} to {anchors.max_level}, but "
+                f"feature_extractor.num_layers gives {count} feature maps; make them as many.",
             )
+        return
+    for name in ("min_level", "max_level"):
+        wanted = getattr(ssd.feature_extractor.fpn, name)
+        if getattr(anchors, name) != wanted:
+            yield (
+                f"{path}.{name}",
+                f"{getattr(anchors, name)}, but feature_extractor.fpn.{name} is {wanted}; every "
+                "feature map needs its anchors, so make them equal.",
+            )
+
+
+def _ssd_anchor_lists(anchors: Any) -> Iterator[Problem]:
+    for name in ("scales", "height_stride", "width_stride", "height_offset", "width_offset"):
+        values = getattr(anchors, name)
+        if values and len(values) != anchors.num_layers:
+            yield (
+                f"{_ANCHORS}.ssd_anchor_generator.{name}",
+                f"{len(values)} values for num_layers {anchors.num_layers}; give as many, or none.",
+            )
+
+
+def _box_predictor(ssd: Any) -> Iterator[Problem]:
+    kind = ssd.box_predictor.WhichOneof("box_predictor_oneof")
+    if kind not in (
+        "convolutional_box_predictor",
+        "weight_shared_convolutional_box_predictor",
+    ):
+        return
+    values, path = getattr(ssd.box_predictor, kind), f"{_PREDICTOR}.{kind}"
+    if values.use_depthwise and values.kernel_size == 1:
+        yield f"{path}.kernel_size", "1 makes no sense with use_depthwise: true; give 3."
+    code_size = 3 if ssd.box_coder.HasField("square_box_coder") else 4
+    if values.box_code_size != code_size:
+        yield (
+            f"{path}.box_code_size",
+            f"{values.box_code_size}, but box_coder has {code_size} numbers per box; give that.",
+        )
+    clip = values.box_encodings_clip_range
+    if values.HasField("box_encodings_clip_range") and clip.min >= clip.max:
+        yield (
+            f"{path}.box_encodings_clip_range.min",
+            f"{show(clip.min)} is not below max {show(clip.max)}.",
+        )
+    if kind == "convolutional_box_predictor":
+        if values.min_depth > values.max_depth:
+            yield f"{path}.min_depth", f"{values.min_depth} is above max_depth {values.max_depth}."
+        return
+    anchors = ssd.anchor_generator.ssd_anchor_generator
+    if (
+        ssd.anchor_generator.HasField("ssd_anchor_generator")
+        and anchors.reduce_boxes_in_lowest_layer
+        and anchors.num_layers > 1
+        and len(anchors.aspect_ratios) + (anchors.interpolated_scale_aspect_ratio > 0) != 3
+    ):
+        yield (
+            f"{_ANCHORS}.ssd_anchor_generator.reduce_boxes_in_lowest_layer",
+            f"true gives the finest map 3 anchors per location and the others more, but the heads "
+            f"of {kind} are shared by all maps. Set it to false.",
+        )
 
 
 def _matcher(ssd: Any) -> Iterator[Problem]:
@@ -81,6 +146,23 @@ def _matcher(ssd: Any) -> Iterator[Problem]:
         yield (
             f"{path}.negatives_lower_than_unmatched",
             "false needs unmatched_threshold below matched_threshold; they are equal.",
+        )
+
+
+def _loss(ssd: Any) -> Iterator[Problem]:
+    loss, path = ssd.loss, "model.ssd.loss"
+    kind = loss.classification_loss.WhichOneof("classification_loss")
+    if loss.HasField("hard_example_miner") and kind == "weighted_sigmoid_focal":
+        yield (
+            f"{path}.hard_example_miner",
+            "does not go with weighted_sigmoid_focal, which weighs hard examples by itself; the "
+            "original refuses the pair. Remove one of them.",
+        )
+    box_loss = loss.localization_loss.WhichOneof("localization_loss")
+    if box_loss in ("weighted_iou", "weighted_giou") and ssd.box_coder.HasField("square_box_coder"):
+        yield (
+            f"{path}.localization_loss.{box_loss}",
+            "compares boxes, and square_box_coder keeps only squares; use faster_rcnn_box_coder.",
         )
 
 
