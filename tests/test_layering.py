@@ -50,11 +50,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluate": _PARTS,
     "detect": _PARTS,
     "doctor": _PARTS,
-    "train_setup": _PARTS,
+    "augmentation_sheet": _PARTS | {"train_options", "shipped_configs", "train_data"},
+    "train_options": set(),
+    "shipped_configs": _BASE,
+    "run_choice": _PARTS | {"train_options"},
+    "train_data": _PARTS | {"train_options", "shipped_configs"},
+    "train_setup": _PARTS | {"train_options", "shipped_configs", "run_choice", "train_data"},
     "metrics_log": _BASE,
     "train_progress": _BASE,
-    "train": _PARTS | {"evaluate", "train_setup", "metrics_log", "train_progress"},
-    "__main__": _PARTS | {"evaluate", "detect", "doctor", "train_setup", "train"},
+    "train": _PARTS | {"evaluate", "train_setup", "train_options", "metrics_log", "train_progress"},
+    "__main__": _PARTS
+    | {"evaluate", "detect", "doctor", "train_setup", "train_options", "train"}
+    | {"augmentation_sheet"},
     "__init__": set(),
     **dict.fromkeys(_PARTS - _ROOMS, _PARTS),
 }
@@ -63,7 +70,7 @@ MAY_IMPORT_OUTSIDE: dict[str, set[str]] = {
     "ssd": set(),
     "tfrecord_tools": {"ssd.errors", "ssd.standard_fields", "ssd.label_map"},
     "export": {f"ssd.{room}" for room in MAY_IMPORT}
-    - {"ssd.train", "ssd.train_setup", "ssd.__main__"},
+    - {"ssd.train", "ssd.train_setup", "ssd.train_options", "ssd.train_data", "ssd.__main__"},
 }
 # Room -> the third-party packages it is confined to.
 THIRD_PARTY: dict[str, set[str]] = {

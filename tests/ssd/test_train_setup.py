@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ssd import label_map as label_maps
-from ssd import train_setup
+from ssd import run_choice, train_data, train_setup
 from ssd.config import pipeline
 from ssd.errors import InputError
 from ssd.train_setup import TrainOptions, resolve
@@ -195,12 +195,12 @@ class TestResume:
         first = resolve(options(tiny_data, output=None))
         begin(first, checkpoint_step=4)
 
-        class Tomorrow(train_setup.datetime.date):
+        class Tomorrow(run_choice.datetime.date):
             @classmethod
             def today(cls):
                 return cls(2199, 1, 2)
 
-        monkeypatch.setattr(train_setup.datetime, "date", Tomorrow)
+        monkeypatch.setattr(run_choice.datetime, "date", Tomorrow)
         again = resolve(options(tiny_data, output=None))
         assert again.resumes
         assert again.run.path == first.run.path
@@ -283,7 +283,7 @@ def test_sample_data_is_made_once(monkeypatch, project):
             (records / "train-00000-of-00001.tfrecord").touch()
         return type("Done", (), {"returncode": 0})
 
-    monkeypatch.setattr(train_setup.subprocess, "run", fake)
+    monkeypatch.setattr(train_data.subprocess, "run", fake)
     plan = resolve(TrainOptions(checkpoint="none"))
     assert [command[0] for command in ran] == ["sample-data", "convert"]
     assert list(plan.config.train_input_reader.tf_record_input_reader.input_path) == [
@@ -295,7 +295,7 @@ def test_sample_data_is_made_once(monkeypatch, project):
 
 def test_sample_data_that_fails(monkeypatch):
     monkeypatch.setattr(
-        train_setup.subprocess, "run", lambda *a, **k: type("Done", (), {"returncode": 2})
+        train_data.subprocess, "run", lambda *a, **k: type("Done", (), {"returncode": 2})
     )
     with pytest.raises(InputError, match=r"sample data: `sample-data` ended with code 2"):
         resolve(TrainOptions())

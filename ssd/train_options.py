@@ -1,0 +1,36 @@
+"""The flags of `train`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Flags of the `train` verb; None means "not given"."""
+
+    config: str | None = None
+    data: str | None = None
+    train_records: list[str] | None = None
+    val_records: list[str] | None = None
+    label_map: str | None = None
+    checkpoint: str = "auto"
+    output: str | None = None
+    steps: int | None = None
+    batch_size: int | None = None
+    overrides: tuple[str, ...] = ()
+    eval_every: int | None = None
+    checkpoint_every: int | None = None
+    patience: int | None = None
+    seed: int = 0
+    fresh: bool = False
+    batch_norm_statistics: str = "reestimated"
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the flags outside of the config that decide a run's weights."""
+        return {
+            "seed": self.seed,
+            "checkpoint": self.checkpoint,
+            "batch_norm_statistics": self.batch_norm_statistics,
+        }
