@@ -24,6 +24,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_zoo(verbs.add_parser("zoo", help="pretrained checkpoints"))
     doctor = verbs.add_parser("doctor", help="what is installed, what is missing")
     doctor.add_argument("--json", action="store_true", dest="as_json")
+    _add_augmentation_sheet(
+        verbs.add_parser(
+            "augmentation-sheet",
+            help="what a config's data_augmentation_options do to pictures",
+            allow_abbrev=False,
+        )
+    )
     return parser
 
 
@@ -111,15 +118,28 @@ def _add_zoo(parser: argparse.ArgumentParser) -> None:
         actions.add_parser(action).add_argument("name", nargs="?" if action == "verify" else None)
 
 
+def _add_augmentation_sheet(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--config", required=True, metavar="FILE|NAME")
+    add("--data", metavar="PATH", help="folder made by `convert`, or a record file")
+    add("--label-map", metavar="FILE")
+    add("--set", action="append", default=[], dest="overrides", metavar="section.field=value")
+    add("--output", default="augmentation.png", metavar="FILE.png")
+    add("--pictures", type=_positive, default=3, metavar="N")
+    add("--draws", type=_positive, default=5, metavar="N")
+    add("--each-step", action="store_true", help="a row for every step on its own, too")
+    add("--seed", type=int, default=0, metavar="N")
+
+
 # Every verb imports what it needs itself: `--help` answers without TensorFlow.
 
 
 def _train(arguments: dict) -> None:
-    from ssd import train_setup
+    from ssd import train_options, train_setup
 
     del arguments["precision"]
     arguments["overrides"] = tuple(arguments["overrides"])
-    options = train_setup.TrainOptions(**arguments)
+    options = train_options.TrainOptions(**arguments)
     plan = train_setup.resolve(options)
     # After the flags have proved right: TensorFlow takes its time to load.
     from ssd import train
@@ -170,6 +190,12 @@ def _doctor(arguments: dict) -> None:
         sys.exit(EXIT_INPUT)
 
 
+def _augmentation_sheet(arguments: dict) -> None:
+    from ssd import augmentation_sheet
+
+    augmentation_sheet.run(**arguments)
+
+
 _VERBS = {
     "train": _train,
     "evaluate": _evaluate,
@@ -177,6 +203,7 @@ _VERBS = {
     "config": _config,
     "zoo": _zoo,
     "doctor": _doctor,
+    "augmentation-sheet": _augmentation_sheet,
 }
 
 
@@ -196,4 +223,6 @@ def _fraction(text: str) -> float:
 
 if __name__ == "__main__":
     verb = sys.argv[1] if len(sys.argv) > 1 else "ssd"
+    # People meet the sheet as `show --augment`, which hands over to it.
+    verb = {"augmentation-sheet": "show"}.get(verb, verb)
     sys.exit(run_command(lambda: main(sys.argv[1:]), f"run.sh {verb}"))

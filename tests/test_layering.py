@@ -50,7 +50,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluate": _PARTS,
     "detect": _PARTS,
     "doctor": _PARTS,
-    "augmentation_sheet": _PARTS | {"train_options", "shipped_configs", "train_data"},
+    "augmentation_tiles": _BASE | {"label_map", "visualize"},
+    "augmentation_sheet": _PARTS | {"train_options", "train_setup", "augmentation_tiles"},
     "train_options": set(),
     "shipped_configs": _BASE,
     "run_choice": _PARTS | {"train_options"},
@@ -84,8 +85,9 @@ TENSORFLOW = {"tensorflow", "keras"}
 # Beside what `--help` loads: a .tflite runs where there is no TensorFlow.
 WITHOUT_TENSORFLOW = ("ssd.predictor", "ssd.detect", "ssd.tflite_predictor")
 
+SSD_VERBS = ("train", "evaluate", "detect", "config", "zoo", "doctor", "augmentation-sheet")
 ENTRIES = (
-    *(("ssd", verb) for verb in ("train", "evaluate", "detect", "config", "zoo", "doctor")),
+    *(("ssd", verb) for verb in SSD_VERBS),
     *(("tfrecord_tools", verb) for verb in ("convert", "show", "sample-data")),
     *(("export", verb) for verb in ("export-tflite", "export-saved-model")),
 )

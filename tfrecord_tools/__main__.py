@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ssd.errors import CommandParser, run_command
+from ssd.errors import CommandParser, InputError, run_command
 
 # The rooms behind the verbs are imported inside: `--help` must not wait for numpy and Pillow.
 
@@ -95,17 +96,40 @@ def _add_show(verbs: argparse._SubParsersAction[CommandParser]) -> None:
         "show",
         prog="show",
         help="counts and pictures of a data set folder or record",
-        description="Prints images and boxes per class; with --output draws the boxes.",
+        description=(
+            "Prints images and boxes per class; with --output draws the boxes. With --augment, "
+            "paints what a config's data_augmentation_options do to the pictures."
+        ),
         argument_default=argparse.SUPPRESS,
     )
-    show.add_argument(
+    add = show.add_argument
+    add(
         "path",
+        nargs="?",
         metavar="PATH",
         help="record file, folder of records, or folder with images/ and annotations/",
     )
-    show.add_argument("--output", metavar="DIR", help="gets pictures with their boxes")
-    show.add_argument("--pictures", type=int, metavar="N", help="how many at most (default: 16)")
+    add("--output", metavar="DIR", help="gets pictures with their boxes")
+    add("--pictures", type=int, metavar="N", help="how many at most (default: 16)")
+    _add_augment(show)
     show.set_defaults(run=_show)
+
+
+def _add_augment(show: argparse.ArgumentParser) -> None:
+    group = show.add_argument_group(
+        "augmentation",
+        "A contact sheet: pictures beside what training would make of them. PATH holds records; "
+        "without it, those of the config or the sample data. The output is a .png (default: "
+        "augmentation.png), of three pictures where no number is given.",
+    )
+    add = group.add_argument
+    add("--augment", metavar="CONFIG", help="a pipeline.config or the name of a shipped one")
+    add("--data", metavar="PATH", help="as PATH")
+    add("--draws", type=int, metavar="N", help="how often each picture is augmented (default: 5)")
+    add("--each-step", action="store_true", help="a row for every step on its own, too")
+    add("--seed", type=int, metavar="N", help="other pictures, other draws (default: 0)")
+    add("--label-map", metavar="FILE", help="of the records (default: beside them)")
+    add("--set", action="append", metavar="section.field=value", help="changes the config")
 
 
 def _add_sample_data(verbs: argparse._SubParsersAction[CommandParser]) -> None:
@@ -131,9 +155,39 @@ def _convert(options: argparse.Namespace) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
+    arguments = _arguments(options)
+    if "augment" in arguments:
+        _augmentation_sheet(arguments)
+        return
+    for name in ("data", "draws", "each_step", "seed", "label_map", "set"):
+        if name in arguments:
+            raise InputError(f"--{name.replace('_', '-')} needs --augment CONFIG")
+    if "path" not in arguments:
+        raise InputError("the following arguments are required: PATH; see show --help")
     from tfrecord_tools.show_records import show
 
-    show(**_arguments(options))
+    show(**arguments)
+
+
+def _augmentation_sheet(arguments: dict[str, Any]) -> None:
+    """Hands over to the engine; in a process, because the data tools never load TensorFlow."""
+    if "path" in arguments and "data" in arguments:
+        raise InputError("PATH and --data are the same; give one of them")
+    flags = {
+        "--config": arguments.pop("augment"),
+        "--data": arguments.pop("path", None) or arguments.pop("data", None),
+    }
+    command = [sys.executable, "-m", "ssd", "augmentation-sheet"]
+    command += [part for flag, value in flags.items() if value for part in (flag, value)]
+    command += ["--each-step"] * arguments.pop("each_step", False)
+    command += [part for override in arguments.pop("set", []) for part in ("--set", override)]
+    for name, value in arguments.items():
+        # One word, so that a value may begin with a dash.
+        command.append(f"--{name.replace('_', '-')}={value}")
+    code = subprocess.run(command, check=False).returncode
+    if code:
+        # It has said why; a signal counts as in a shell.
+        sys.exit(code if code > 0 else 128 - code)
 
 
 def _sample_data(options: argparse.Namespace) -> None:

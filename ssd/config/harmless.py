@@ -56,6 +56,7 @@ HARMLESS: dict[str, str] = {
     "model.ssd.feature_extractor.replace_preprocessor_with_placeholder": (
         "Concerns the graph of the original's own export."
     ),
+    "model.ssd.loss.equalization_loss.exclude_prefixes": "Used with a weight, which is refused.",
     "model.ssd.matcher.bipartite_matcher.use_matmul_gather": "Another way to the same numbers.",
     "train_config.sync_replicas": _DISTRIBUTION,
     "train_config.replicas_to_aggregate": _DISTRIBUTION,
@@ -77,9 +78,14 @@ HARMLESS: dict[str, str] = {
     "train_config.retain_original_images": _DRAWING,
     "train_config.summarize_gradients": _DRAWING,
     "train_config.optimizer.moving_average_decay": "Used with use_moving_average.",
-    "train_config.data_augmentation_options.random_horizontal_flip.keypoint_flip_permutation": (
-        "Keypoints are not read."
-    ),
+    **{
+        f"train_config.data_augmentation_options.{field}": "Keypoints are not read."
+        for field in (
+            "random_horizontal_flip.keypoint_flip_permutation",
+            "random_vertical_flip.keypoint_flip_permutation",
+            "random_rotation90.keypoint_rot_permutation",
+        )
+    },
     **{f"train_input_reader.{field}": why for field, why in _INPUT_READER.items()},
     "eval_config.num_visualizations": _DRAWING,
     "eval_config.min_score_threshold": _DRAWING,
@@ -103,6 +109,9 @@ HARMLESS: dict[str, str] = {
 
 # A better sentence for settings people do have; the rest gets a general one.
 REFUSED: dict[str, str] = {
+    "train_config.data_augmentation_options.convert_class_logits_to_softmax": (
+        "not supported: multiclass scores are not read, so there is nothing to convert; remove it."
+    ),
     "model.ssd.mask_head_config": "instance masks are not supported; remove it.",
     "train_config.freeze_variables": (
         "not supported; the original ignores it under TF2, so nothing would be frozen. Remove it."

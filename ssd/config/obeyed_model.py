@@ -22,6 +22,7 @@ EXTRACTOR_TYPES = tuple(
     for suffix in ("_keras", "_fpn_keras", "", "_fpn")
 )
 
+_SHARE = Rule(lambda value: 0 < value <= 1, "more than 0, up to 1")
 _NORMAL: Table = {"": None, "mean": None, "stddev": at_least(0)}
 _BATCH_NORM: Table = {
     "": None,
@@ -96,7 +97,7 @@ _ANY_BOX_PREDICTOR: Table = {
     **under("conv_hyperparams", _HYPERPARAMS),
     "num_layers_before_predictor": at_least(0),
     "use_dropout": None,
-    "dropout_keep_probability": Rule(lambda value: 0 < value <= 1, "more than 0, up to 1"),
+    "dropout_keep_probability": _SHARE,
     "kernel_size": COUNT,
     "box_code_size": COUNT,
     "class_prediction_bias_init": None,
@@ -140,6 +141,12 @@ _CLASSIFICATION_LOSS: Table = {
     "weighted_sigmoid_focal": None,
     "weighted_sigmoid_focal.gamma": at_least(0),
     "weighted_sigmoid_focal.alpha": FRACTION,
+    "penalty_reduced_logistic_focal_loss": None,
+    "penalty_reduced_logistic_focal_loss.alpha": at_least(0),
+    "penalty_reduced_logistic_focal_loss.beta": at_least(0),
+    "weighted_dice_classification_loss": None,
+    "weighted_dice_classification_loss.squared_normalization": None,
+    "weighted_dice_classification_loss.is_prediction_probability": None,
 }
 _LOSS: Table = {
     "": None,
@@ -154,7 +161,11 @@ _LOSS: Table = {
     "classification_weight": at_least(0),
     "localization_weight": at_least(0),
     "random_example_sampler": None,
-    "random_example_sampler.positive_sample_fraction": between(0, 1),
+    "random_example_sampler.positive_sample_fraction": _SHARE,
+    "equalization_loss": None,
+    "equalization_loss.weight": only(
+        0, why="The original stores it and never uses it, so there is nothing to equal."
+    ),
     "expected_loss_weights": None,
     "min_num_negative_samples": at_least(0),
     "desired_negative_sampling_ratio": POSITIVE,

@@ -158,6 +158,28 @@ def _loss(ssd: Any) -> Iterator[Problem]:
             "does not go with weighted_sigmoid_focal, which weighs hard examples by itself; the "
             "original refuses the pair. Remove one of them.",
         )
+    selects = loss.HasField("hard_example_miner") or loss.HasField("random_example_sampler")
+    has_expected = loss.expected_loss_weights != 0
+    if kind == "weighted_dice_classification_loss" and (
+        loss.HasField("hard_example_miner") or has_expected
+    ):
+        setting = "expected_loss_weights" if has_expected else "hard_example_miner"
+        yield (
+            f"{path}.{setting}",
+            "needs a loss per anchor, which weighted_dice_classification_loss is not. Remove one.",
+        )
+    if has_expected and selects:
+        yield (
+            f"{path}.expected_loss_weights",
+            "weighs every anchor, in place of selecting some; remove it, or the "
+            "hard_example_miner and random_example_sampler.",
+        )
+    if has_expected and kind == "weighted_softmax" and ssd.encode_background_as_zeros:
+        yield (
+            f"{path}.expected_loss_weights",
+            "with weighted_softmax needs encode_background_as_zeros: false; else every anchor "
+            "counts as foreground.",
+        )
     box_loss = loss.localization_loss.WhichOneof("localization_loss")
     if box_loss in ("weighted_iou", "weighted_giou") and ssd.box_coder.HasField("square_box_coder"):
         yield (

@@ -5,7 +5,7 @@ Map, in the order of imports:
     record_files, record_index          paths and patterns -> where every record begins
     decoder                             the bytes of a record -> image and groundtruth
     record_faults                       why a record cannot be used, in words
-    augmentation, augmentation_builder  flip and crops; pipeline.config -> these
+    augmentation, augmentation_builder  data_augmentation_options; pipeline.config -> these
     example_source                      example number -> record, decoded and checked
     input_reader, input_pipeline        pipeline.config or plain arguments -> batches
 """

@@ -98,11 +98,11 @@ class SsdLoss:
         if self.normalize_loss_by_num_matches:
             normalizer = losses.num_matches_normalizer(targets.reg_weights)
         code_size = float(targets.reg_targets.shape[-1])
-        localization_normalizer = normalizer
+        box_normalizer = normalizer
         if self.normalize_loc_loss_by_codesize:
-            localization_normalizer *= code_size
+            box_normalizer *= code_size
         return {
-            "localization_loss": localization * (self.localization_weight / localization_normalizer),
+            "localization_loss": localization * (self.localization_weight / box_normalizer),
             "classification_loss": classification * (self.classification_weight / normalizer),
         }
 
