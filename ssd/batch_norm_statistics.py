@@ -13,8 +13,8 @@ from contextlib import contextmanager
 import numpy as np
 import tensorflow as tf
 
-from ssd.models.normalization import FusedBatchNormalization
 from ssd.models.detector import Detector
+from ssd.models.normalization import FusedBatchNormalization
 
 Statistics = list[np.ndarray]
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import tensorflow as tf
 
@@ -13,50 +10,19 @@ from ssd.checkpoint import assign_all
 from ssd.checkpoint_file import CheckpointFile, open_checkpoint
 from ssd.errors import InputError
 from ssd.models.detector import Detector
+from ssd.restore_report import RestoreReport
+from ssd.tf1.shortcuts import require_same_shortcuts
 
 _BACKBONE = "model/_feature_extractor/classification_backbone/"
 _EXTRACTOR = "model/_feature_extractor/"
 # A checkpoint of the classification network alone holds the backbone under this path.
 _CLASSIFIER_BACKBONE = "feature_extractor/"
-_CLASS_HEAD = "/class_predictions_with_background/_class_predictor_layers/"
-CHECKPOINT_TYPES = ("classification", "detection", "full")
+_CLASS_HEAD = "/_class_predictor_layers/"
+CHECKPOINT_TYPES = ("classification", "detection", "fine_tune", "full", "matching")
 
-
-@dataclass
-class RestoreReport:
-    """Accounts for every tensor on both sides; paths without the key suffix.
-
-    Attributes:
-      checkpoint: prefix of the file.
-      checkpoint_type: classification, detection or full, as restored.
-      note: why the type is not the one asked for; empty otherwise.
-      restored: in the model, set from the file.
-      kept_at_init: in the model, left at its initial value: {path: reason}.
-      not_used: in the file, not wanted: {path: reason}.
-    """
-
-    checkpoint: str
-    checkpoint_type: str
-    note: str = ""
-    restored: list[str] = field(default_factory=list)
-    kept_at_init: dict[str, str] = field(default_factory=dict)
-    not_used: dict[str, str] = field(default_factory=dict)
-
-    def summary(self) -> str:
-        """Returns one line for the screen."""
-        total = len(self.restored) + len(self.kept_at_init)
-        line = (
-            f"restored {len(self.restored)} of {total} tensors from {self.checkpoint} "
-            f"(type {self.checkpoint_type})"
-        )
-        if self.kept_at_init:
-            reasons = sorted(set(self.kept_at_init.values()))
-            line += f"; {len(self.kept_at_init)} new: {'; '.join(reasons)}"
-        return line
-
-    def save(self, path: Path) -> None:
-        """Writes restore_report.json."""
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+Variables = dict[str, tf.Variable]
+# {path in the model: path in the file}, {path in the model: why it stays new}
+Plan = tuple[dict[str, str], dict[str, str]]
 
 
 def restore_fine_tune(
@@ -64,16 +30,20 @@ def restore_fine_tune(
 ) -> RestoreReport:
     """Restores the part of a checkpoint that `checkpoint_type` names; returns the account.
 
+    A type that the file cannot serve is replaced by the nearest one that it can, and the report's
+    note says so. Of a TF1 checkpoint, as under TF1, `classification` and `detection` leave new what
+    does not fit, as long as most of the backbone does.
+
     Args:
       detector: freshly built.
-      path: anything `checkpoint_file.find_prefix` takes.
+      path: anything `checkpoint_file.find_prefix` takes; a TF2 or a TF1 checkpoint.
       checkpoint_type: `classification`: the backbone; `detection`: backbone, pyramid and coarse
-        layers, predictor new; `full`: everything, but a class head of another number of classes
-        stays at its initial values. A type that the file cannot serve is replaced by the nearest
-        one that it can, and the report's note says so.
+        layers, predictor new; `fine_tune`: the original's later word for the same; `full`:
+        everything, but a class head of another number of classes stays at its initial values;
+        `matching`: every tensor whose path and shape agree, a class head whole or not at all.
 
     Raises:
-      InputError: the file is no TF2 checkpoint of this family or its shapes do not fit; nothing
+      InputError: the file is no checkpoint of this family or its shapes do not fit; nothing
         has been assigned then.
     """
     if checkpoint_type not in CHECKPOINT_TYPES:
@@ -81,31 +51,34 @@ def restore_fine_tune(
             f"fine_tune_checkpoint_type: {checkpoint_type!r}; one of "
             f"{', '.join(CHECKPOINT_TYPES)} was expected"
         )
-    file = open_checkpoint(path)
-    report = RestoreReport(file.prefix, *_served_type(file, checkpoint_type))
     variables = {f"model/{key}": v for key, v in detector.checkpoint_variables().items()}
-    assignments: dict[str, str] = {}
-    is_new_head = report.checkpoint_type == "full" and _has_other_class_head(file, variables)
-    for key, variable in variables.items():
-        source = _source(file, key, report.checkpoint_type)
-        if is_new_head and _CLASS_HEAD in key:
-            report.kept_at_init[key] = "class head of another number of classes"
-        elif source is None:
-            report.kept_at_init[key] = f"type {report.checkpoint_type} leaves it new"
-        elif file.shapes.get(source) == tuple(variable.shape):
-            assignments[key] = source
-        else:
-            raise _misfit(file, source, key, variable)
-    assign_all({key: (variables[key], file.read(source)) for key, source in assignments.items()})
-    report.restored = sorted(assignments)
-    used = set(assignments.values())
-    report.not_used = {
-        key: _why_not_used(key, variables) for key in sorted(file.shapes) if key not in used
+    file = open_checkpoint(path).aligned_to(variables)
+    if file.is_tf1:
+        require_same_shortcuts(file.prefix, detector)
+    served, note = _served_type(file, checkpoint_type)
+    sources, kept = _plan(file, variables, served)
+    assign_all({key: (variables[key], file.read(source)) for key, source in sources.items()})
+    used = set(sources.values())
+    unused = {
+        file.name(path): _why_not_used(path, variables) for path in file.shapes if path not in used
     }
-    return report
+    return RestoreReport(
+        file.prefix,
+        served,
+        note="; ".join(filter(None, (note, file.note))),
+        restored=sorted(sources),
+        renamed={
+            key: name
+            for key, source in sorted(sources.items())
+            if (name := file.name(source)) != key
+        },
+        kept_at_init=kept,
+        not_used=dict(sorted((unused | file.left_out).items())),
+    )
 
 
 def _served_type(file: CheckpointFile, wanted: str) -> tuple[str, str]:
+    """The type to restore, and why it is not the one asked for."""
     is_detector = any(key.startswith(_EXTRACTOR) for key in file.shapes)
     is_classifier = any(key.startswith(_CLASSIFIER_BACKBONE) for key in file.shapes)
     if not is_detector and not is_classifier:
@@ -124,12 +97,36 @@ def _served_type(file: CheckpointFile, wanted: str) -> tuple[str, str]:
             f'fine_tune_checkpoint_type is "{wanted}", but the file holds a '
             'classifier backbone: restored as "classification"'
         )
+    if wanted == "fine_tune":
+        return "detection", 'fine_tune_checkpoint_type "fine_tune" is "detection" for an SSD'
     return wanted, ""
 
 
-def _source(file: CheckpointFile, key: str, checkpoint_type: str) -> str | None:
+def _plan(file: CheckpointFile, variables: Variables, checkpoint_type: str) -> Plan:
+    """Decides about every variable of the model; nothing is read yet."""
+    takes_parts = checkpoint_type == "matching" or (file.is_tf1 and checkpoint_type != "full")
+    new_heads = _new_class_heads(file, variables, checkpoint_type)
+    sources: dict[str, str] = {}
+    kept: dict[str, str] = {}
+    for key, variable in variables.items():
+        source = _source(key, checkpoint_type)
+        if source is None:
+            kept[key] = f"type {checkpoint_type} leaves it new"
+        elif reason := new_heads.get(_class_head_of(key)):
+            kept[key] = reason
+        elif file.shapes.get(source) == tuple(variable.shape):
+            sources[key] = source
+        elif takes_parts:
+            kept[key] = f"{'of another shape' if source in file.shapes else 'not'} in the file"
+        else:
+            raise _misfit(file, source, tuple(variable.shape))
+    _require_most_of_the_backbone(file, variables, sources, checkpoint_type)
+    return sources, kept
+
+
+def _source(key: str, checkpoint_type: str) -> str | None:
     """Path in the file for the model's `key`; None if this type leaves it new."""
-    if checkpoint_type == "full":
+    if checkpoint_type in ("full", "matching"):
         return key
     if checkpoint_type == "detection":
         return key if key.startswith(_EXTRACTOR) else None
@@ -138,27 +135,62 @@ def _source(file: CheckpointFile, key: str, checkpoint_type: str) -> str | None:
     return _CLASSIFIER_BACKBONE + key[len(_BACKBONE) :]
 
 
-def _has_other_class_head(file: CheckpointFile, variables: dict[str, tf.Variable]) -> bool:
-    """Whether the file holds a class head, but one of other shapes; all of it stays new then."""
-    return any(
-        _CLASS_HEAD in key and file.shapes.get(key) not in (None, tuple(v.shape))
-        for key, v in variables.items()
-    )
+def _class_head_of(key: str) -> str:
+    """The class head that a variable belongs to, of one level or of all; empty if to none."""
+    head, found, _ = key.partition(_CLASS_HEAD)
+    return head if found else ""
 
 
-def _misfit(file: CheckpointFile, source: str, key: str, variable: tf.Variable) -> InputError:
+def _new_class_heads(
+    file: CheckpointFile, variables: Variables, checkpoint_type: str
+) -> dict[str, str]:
+    """{class head: why all of it stays new}; half a head of another task would be of no use."""
+    if checkpoint_type not in ("full", "matching"):
+        return {}
+    heads = {head for key in variables if (head := _class_head_of(key))}
+    misfits = {
+        key: file.shapes.get(key)
+        for key, variable in variables.items()
+        if _class_head_of(key) and file.shapes.get(key) != tuple(variable.shape)
+    }
+    if checkpoint_type == "matching":
+        reason = "class head of another shape in the file"
+        return dict.fromkeys(map(_class_head_of, misfits), reason)
+    # What is missing altogether is no matter of the number of classes: it will be refused.
+    has_other_classes = any(shape is not None for shape in misfits.values())
+    reason = "class head of another number of classes"
+    return dict.fromkeys(heads, reason) if has_other_classes else {}
+
+
+def _require_most_of_the_backbone(
+    file: CheckpointFile, variables: Variables, sources: dict[str, str], checkpoint_type: str
+) -> None:
+    """Refuses what fits by chance: widths of another depth_multiplier agree here and there."""
+    backbone = [key for key in variables if key.startswith(_BACKBONE)]
+    missing = [key for key in backbone if key not in sources]
+    if 2 * len(missing) > len(backbone):
+        source = _source(missing[0], checkpoint_type) or missing[0]
+        raise _misfit(file, source, tuple(variables[missing[0]].shape))
+
+
+def _misfit(file: CheckpointFile, source: str, expected: tuple[int, ...]) -> InputError:
     found = file.shapes.get(source)
-    came = f"is {found} in the file" if found else "is not in the file"
+    came = f"is {found} in the file" if found is not None else "is not in the file"
+    name = f"{source} ({file.name(source)})" if file.is_tf1 and found is not None else source
+    hint = " (of a TF1 checkpoint: the one without _keras)" if file.is_tf1 else ""
     return InputError(
-        f"{file.prefix}: {source} {came}, the model expects {tuple(variable.shape)}: the "
-        "checkpoint belongs to another model; check feature_extractor.type, depth_multiplier and "
-        "fpn in pipeline.config"
+        f"{file.prefix}: {name} {came}, the model expects {expected}: the checkpoint belongs to "
+        f"another model; check feature_extractor.type{hint}, depth_multiplier and fpn in "
+        "pipeline.config"
     )
 
 
-def _why_not_used(key: str, variables: dict[str, tf.Variable]) -> str:
-    if "/.OPTIMIZER_SLOT/" in key or key.startswith("optimizer/"):
+def _why_not_used(path: str, variables: Variables) -> str:
+    if "/.OPTIMIZER_SLOT/" in path or path.startswith("optimizer/"):
         return "optimizer state"
-    if key in ("step", "save_counter", "global_step"):
+    if path in ("step", "save_counter", "global_step"):
         return "counter"
-    return "new in this run" if key in variables else "not part of the model"
+    in_model = path
+    if path.startswith(_CLASSIFIER_BACKBONE):
+        in_model = _BACKBONE + path[len(_CLASSIFIER_BACKBONE) :]
+    return "new in this run" if in_model in variables else "not part of the model"

@@ -50,6 +50,7 @@ class PredictionFields:
     box_encodings = "box_encodings"
     class_predictions_with_background = "class_predictions_with_background"
     feature_maps = "feature_maps"
+    image_size = "image_size"
 
 
 class DetectionFields:

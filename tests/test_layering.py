@@ -23,6 +23,8 @@ _PARTS = _ROOMS | {
     "zoo",
     "checkpoint",
     "checkpoint_file",
+    "restore_report",
+    "tf1",
     "fine_tune",
     "learning_rate",
     "optimizer",

@@ -66,9 +66,6 @@ HARMLESS: dict[str, str] = {
     "train_config.num_batch_queue_threads": _TF1_QUEUE,
     "train_config.prefetch_queue_capacity": _TF1_QUEUE,
     "train_config.keep_checkpoint_every_n_hours": "Which old checkpoints are kept on disk.",
-    "train_config.load_all_detection_checkpoint_vars": (
-        "TF1 only; fine_tune_checkpoint_type says what is restored."
-    ),
     "train_config.run_fine_tune_checkpoint_dummy_computation": (
         "How the original creates its variables before it restores them."
     ),
@@ -107,8 +104,14 @@ HARMLESS: dict[str, str] = {
     "eval_input_reader.num_epochs": "An evaluation is one pass, as the original forces it to be.",
 }
 
+_NO_CALIBRATOR = (
+    "the original has no calibrator for it and refuses it too; use function_approximation."
+)
+
 # A better sentence for settings people do have; the rest gets a general one.
 REFUSED: dict[str, str] = {
+    "model.ssd.post_processing.calibration_config.sigmoid_calibration": _NO_CALIBRATOR,
+    "model.ssd.post_processing.calibration_config.class_id_sigmoid_calibrations": _NO_CALIBRATOR,
     "train_config.data_augmentation_options.convert_class_logits_to_softmax": (
         "not supported: multiclass scores are not read, so there is nothing to convert; remove it."
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ssd.config.rules import COUNT, POSITIVE, Table, at_least, only, under
+from ssd.config.rules import COUNT, FRACTION, POSITIVE, Table, at_least, under
 
 _LEARNING_RATE: Table = {
     "": None,
@@ -30,12 +30,23 @@ _LEARNING_RATE: Table = {
     "cosine_decay_learning_rate.hold_base_rate_steps": None,
 }
 
+_OPTIMIZERS: Table = {
+    "momentum_optimizer": None,
+    "momentum_optimizer.momentum_optimizer_value": FRACTION,
+    "rms_prop_optimizer": None,
+    "rms_prop_optimizer.momentum_optimizer_value": FRACTION,
+    "rms_prop_optimizer.decay": FRACTION,
+    "rms_prop_optimizer.epsilon": at_least(0),
+    "adam_optimizer": None,
+    "adam_optimizer.epsilon": at_least(0),
+}
+
 OPTIMIZER: Table = {
     "": None,
-    "momentum_optimizer": None,
+    **_OPTIMIZERS,
     **under("momentum_optimizer.learning_rate", _LEARNING_RATE),
-    "momentum_optimizer.momentum_optimizer_value": at_least(0),
-    "use_moving_average": only(
-        False, why="Set use_moving_average: false; averages of the weights are not kept."
-    ),
+    **under("rms_prop_optimizer.learning_rate", _LEARNING_RATE),
+    **under("adam_optimizer.learning_rate", _LEARNING_RATE),
+    "use_moving_average": None,
+    "moving_average_decay": FRACTION,
 }

@@ -98,14 +98,18 @@ def require_obeyed(loaded: LoadedPipeline, for_training: bool = True) -> None:
 
 
 def fine_tune_checkpoint_type(train_config: Any) -> str:
-    """Returns "classification", "detection" or "full".
+    """Returns "classification", "detection", "fine_tune", "full" or "matching".
 
     Where the config does not say, `from_detection_checkpoint` decides, and without that it is
-    "classification", as in the TF Object Detection API.
+    "classification", as in the TF Object Detection API. `load_all_detection_checkpoint_vars` turns
+    "detection" into "matching": heads are restored too where they fit.
     """
-    if train_config.fine_tune_checkpoint_type:
-        return str(train_config.fine_tune_checkpoint_type)
-    return "detection" if train_config.from_detection_checkpoint else "classification"
+    kind = str(train_config.fine_tune_checkpoint_type)
+    if not kind:
+        kind = "detection" if train_config.from_detection_checkpoint else "classification"
+    if kind == "detection" and train_config.load_all_detection_checkpoint_vars:
+        return "matching"
+    return kind
 
 
 def to_text(config: Any) -> str:

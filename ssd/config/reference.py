@@ -48,7 +48,6 @@ Settings that must fit together:
 - `unmatched_threshold` is not above `matched_threshold`; it is below it when
   `negatives_lower_than_unmatched` is false.
 - `max_detections_per_class` is not above `max_total_detections`.
-- With a `fine_tune_checkpoint`, `fine_tune_checkpoint_version` is V2; the default, V1, is refused.
 - `train_config.max_number_of_boxes` is not above that of `train_input_reader`, which counts.
 - `cosine_decay_learning_rate`: `warmup_steps` is not above `total_steps`, `warmup_learning_rate`
   not above `learning_rate_base`. `manual_step_learning_rate`: the steps increase.

@@ -128,6 +128,8 @@ def _items(message: Any, field: Any, path: str) -> list[tuple[Any, str]]:
     value = getattr(message, field.name)
     if not is_repeated(field):
         return [(value, path)]
+    if isinstance(value, Mapping):
+        return [(value[key], f"{path}[{key}]") for key in sorted(value)]
     return [(item, f"{path}[{index}]") for index, item in enumerate(value)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ssd.config import together_image_size, together_training
+from ssd.config import together_image_size, together_post_processing, together_training
 from ssd.config.obeyed_model import EXTRACTOR_TYPES
 from ssd.config.rules import Problem, show
 
@@ -26,7 +26,7 @@ def problems(config: Any) -> Iterator[Problem]:
         yield from _box_predictor(ssd)
         yield from _matcher(ssd)
         yield from _loss(ssd)
-        yield from _detections(ssd)
+        yield from together_post_processing.problems(ssd)
     yield from together_training.problems(config)
 
 
@@ -185,14 +185,4 @@ def _loss(ssd: Any) -> Iterator[Problem]:
         yield (
             f"{path}.localization_loss.{box_loss}",
             "compares boxes, and square_box_coder keeps only squares; use faster_rcnn_box_coder.",
-        )
-
-
-def _detections(ssd: Any) -> Iterator[Problem]:
-    nms = ssd.post_processing.batch_non_max_suppression
-    if nms.max_detections_per_class > nms.max_total_detections:
-        yield (
-            "model.ssd.post_processing.batch_non_max_suppression.max_detections_per_class",
-            f"{nms.max_detections_per_class} is above max_total_detections "
-            f"{nms.max_total_detections}.",
         )

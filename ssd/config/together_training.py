@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,15 +14,6 @@ from ssd.config.rules import Problem, show
 def problems(config: Any) -> Iterator[Problem]:
     """Yields what does not fit together in training, reading and evaluation."""
     train = config.train_config
-    version = train.DESCRIPTOR.fields_by_name["fine_tune_checkpoint_version"].enum_type
-    if train.fine_tune_checkpoint and train.fine_tune_checkpoint_version != 2:
-        name = version.values_by_number[train.fine_tune_checkpoint_version].name
-        given = train.HasField("fine_tune_checkpoint_version")
-        yield (
-            "train_config.fine_tune_checkpoint_version",
-            f"{name if given else f'not set, and the default is {name}'}; only V2 checkpoints "
-            "can be restored. Set fine_tune_checkpoint_version: V2.",
-        )
     padded = config.train_input_reader.max_number_of_boxes
     if train.HasField("max_number_of_boxes") and train.max_number_of_boxes > padded:
         yield (
@@ -29,8 +21,17 @@ def problems(config: Any) -> Iterator[Problem]:
             f"{train.max_number_of_boxes} has no effect: train_input_reader.max_number_of_boxes "
             f"({padded}) limits the boxes of an image. Set that one.",
         )
-    momentum = train.optimizer.momentum_optimizer
-    yield from _learning_rate(momentum.learning_rate)
+    kind = train.optimizer.WhichOneof("optimizer")
+    if kind is not None:
+        path = f"train_config.optimizer.{kind}.learning_rate"
+        yield from _learning_rate(getattr(train.optimizer, kind).learning_rate, path)
+    yield from _patterns(train)
+    if config.eval_config.use_moving_averages and not train.optimizer.use_moving_average:
+        yield (
+            "eval_config.use_moving_averages",
+            "true, but train_config.optimizer.use_moving_average is false, so none are kept; make "
+            "them equal.",
+        )
     for index, option in enumerate(train.data_augmentation_options):
         place = f"train_config.data_augmentation_options[{index}]"
         yield from together_augmentation.problems(option, place)
@@ -38,19 +39,37 @@ def problems(config: Any) -> Iterator[Problem]:
         yield f"eval_input_reader[{index}]", "only one eval_input_reader is supported; remove it."
 
 
-def _learning_rate(learning_rate: Any) -> Iterator[Problem]:
-    path = "train_config.optimizer.momentum_optimizer.learning_rate"
+def _patterns(train: Any) -> Iterator[Problem]:
+    """What they find is known once there is a model; see `ssd.trainable`."""
+    for setting in ("update_trainable_variables", "freeze_variables"):
+        for index, pattern in enumerate(getattr(train, setting)):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                yield (
+                    f"train_config.{setting}[{index}]",
+                    f"{pattern} is no regular expression ({error}).",
+                )
+
+
+def _learning_rate(learning_rate: Any, path: str) -> Iterator[Problem]:
     cosine = learning_rate.cosine_decay_learning_rate
     if learning_rate.HasField("cosine_decay_learning_rate"):
-        path = f"{path}.cosine_decay_learning_rate"
+        cosine_path = f"{path}.cosine_decay_learning_rate"
         if cosine.warmup_steps > cosine.total_steps:
             yield (
-                f"{path}.warmup_steps",
+                f"{cosine_path}.warmup_steps",
                 f"{cosine.warmup_steps} is above total_steps {cosine.total_steps}.",
+            )
+        elif cosine.warmup_steps + cosine.hold_base_rate_steps > cosine.total_steps:
+            yield (
+                f"{cosine_path}.hold_base_rate_steps",
+                f"{cosine.hold_base_rate_steps} after warmup_steps {cosine.warmup_steps} is above "
+                f"total_steps {cosine.total_steps}.",
             )
         if cosine.warmup_steps and cosine.warmup_learning_rate > cosine.learning_rate_base:
             yield (
-                f"{path}.warmup_learning_rate",
+                f"{cosine_path}.warmup_learning_rate",
                 f"{show(cosine.warmup_learning_rate)} is above learning_rate_base "
                 f"{show(cosine.learning_rate_base)}.",
             )

@@ -60,7 +60,8 @@ def multiscale_grid_anchors(
         stride = 2**level
         offsets = [stride / 2 if side % stride == 0 else 0 for side in image_size]
         base = anchor_scale * stride
-        levels.append(_grid(shape, (stride, stride), offsets, _sizes(scales, ratios, (base, base))))
+        sizes = cell_sizes(scales, ratios, (base, base))
+        levels.append(_grid(shape, (stride, stride), offsets, sizes))
     anchors = np.concatenate(levels)
     if not normalize_coordinates:
         return anchors
@@ -141,7 +142,7 @@ def ssd_anchors(
     ]
     grids = []
     for shape, shapes, y, x in zip(feature_map_shapes, layers, *positions, strict=True):
-        sizes = _sizes([s for s, _ in shapes], [r for _, r in shapes], base)
+        sizes = cell_sizes([s for s, _ in shapes], [r for _, r in shapes], base)
         grids.append(_grid(shape, (y[0], x[0]), (y[1], x[1]), sizes))
     return np.concatenate(grids)
 
@@ -217,10 +218,15 @@ def _check_length(name: str, values: Sequence[float], num_layers: int) -> None:
         )
 
 
-def _sizes(
+def cell_sizes(
     scales: Sequence[float], aspect_ratios: Sequence[float], base: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Heights and widths of the anchors of one cell, in the units of base (height, width)."""
+    """Returns float32 heights and widths of the anchors of a cell, in the units of `base`.
+
+    Args:
+      scales, aspect_ratios: of each anchor; the latter width over height.
+      base: (height, width) of scale 1.
+    """
     scale, ratio_root = np.array(scales, _F), np.sqrt(np.array(aspect_ratios, _F))
     return scale / ratio_root * _F(base[0]), scale * ratio_root * _F(base[1])
 

@@ -1,6 +1,9 @@
-"""Boxes <-> offsets from anchors, as Faster R-CNN has them (Ren et al. 2015, equation 2)."""
+"""Boxes <-> offsets from anchors: the three box coders of pipeline.config."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import tensorflow as tf
 
@@ -10,6 +13,85 @@ from ssd.core.types import TensorLike
 # Added to every side before dividing by it or taking its logarithm.
 _EPSILON = 1e-8
 ScaleFactors = tuple[float, float, float, float]
+
+
+class BoxCoder(Protocol):
+    """Turns boxes into box encodings and back; anchors are float32 [A, 4], yxyx normalized."""
+
+    code_size: ClassVar[int]
+
+    def encode(self, boxes: TensorLike, anchors: TensorLike) -> tf.Tensor:
+        """Returns float32 [..., A, code size] of boxes [..., A, 4], one per anchor."""
+
+    def decode(self, box_encodings: TensorLike, anchors: TensorLike) -> tf.Tensor:
+        """Returns float32 [..., A, 4] boxes of encodings [..., A, code size], not clipped."""
+
+
+@dataclass(frozen=True)
+class FasterRcnnBoxCoder:
+    """`faster_rcnn_box_coder` (Ren et al. 2015, equation 2); see `encode_boxes`.
+
+    Attributes:
+      scale_factors: y_scale, x_scale, height_scale, width_scale.
+    """
+
+    scale_factors: ScaleFactors = (10.0, 10.0, 5.0, 5.0)
+    code_size: ClassVar[int] = 4
+
+    def encode(self, boxes: TensorLike, anchors: TensorLike) -> tf.Tensor:
+        return encode_boxes(boxes, anchors, self.scale_factors)
+
+    def decode(self, box_encodings: TensorLike, anchors: TensorLike) -> tf.Tensor:
+        return decode_boxes(box_encodings, anchors, self.scale_factors)
+
+
+@dataclass(frozen=True)
+class MeanStddevBoxCoder:
+    """`mean_stddev_box_coder`: (box - anchor) / stddev, corner by corner."""
+
+    stddev: float = 0.01
+    code_size: ClassVar[int] = 4
+
+    def encode(self, boxes: TensorLike, anchors: TensorLike) -> tf.Tensor:
+        return (boxes - tf.convert_to_tensor(anchors)) / self.stddev
+
+    def decode(self, box_encodings: TensorLike, anchors: TensorLike) -> tf.Tensor:
+        return box_encodings * self.stddev + tf.convert_to_tensor(anchors)
+
+
+@dataclass(frozen=True)
+class SquareBoxCoder:
+    """`square_box_coder`: ty, tx as Faster R-CNN's and tl = log(l / la), l = sqrt(height * width).
+
+    ty and tx are in lengths of the anchor, and decoded boxes are squares.
+
+    Attributes:
+      scale_factors: y_scale, x_scale, length_scale.
+    """
+
+    scale_factors: tuple[float, float, float] = (10.0, 10.0, 5.0)
+    code_size: ClassVar[int] = 3
+
+    def encode(self, boxes: TensorLike, anchors: TensorLike) -> tf.Tensor:
+        ya, xa, ha, wa = box_ops.to_center_size(anchors)
+        y, x, h, w = box_ops.to_center_size(boxes)
+        anchor_length, length = tf.sqrt(ha * wa) + _EPSILON, tf.sqrt(h * w) + _EPSILON
+        offsets = [
+            (y - ya) / anchor_length,
+            (x - xa) / anchor_length,
+            tf.math.log(length / anchor_length),
+        ]
+        return tf.stack(offsets, axis=-1) * tf.constant(self.scale_factors, tf.float32)
+
+    def decode(self, box_encodings: TensorLike, anchors: TensorLike) -> tf.Tensor:
+        ya, xa, ha, wa = box_ops.to_center_size(anchors)
+        anchor_length = tf.sqrt(ha * wa)
+        scaled = box_encodings / tf.constant(self.scale_factors, tf.float32)
+        ty, tx, tl = tf.unstack(scaled, axis=-1)
+        length = tf.exp(tl) * anchor_length
+        return box_ops.from_center_size(
+            ty * anchor_length + ya, tx * anchor_length + xa, length, length
+        )
 
 
 def encode_boxes(

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from ssd.core import box_coder, matcher
-from ssd.core import boxes as box_ops
+from ssd.core.box_coder import BoxCoder, FasterRcnnBoxCoder
+from ssd.core.matcher import UNMATCHED
+from ssd.core.similarity import Similarity, iou
 from ssd.core.types import TensorLike
+
+Match = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+DEFAULT_BOX_CODER = FasterRcnnBoxCoder()
 
 
 class Targets(NamedTuple):
     """Targets of a batch.
 
     Attributes:
-      cls_targets: float32 [B, A, C+1]; column 0 (background) is 0 everywhere, and so is the whole
-        row of an anchor without a box (`encode_background_as_zeros`).
-      cls_weights: float32 [B, A], the same for all columns: the box's weight, 1 where unmatched,
-        0 where ignored.
-      reg_targets: float32 [B, A, 4] box encodings; 0 where not matched.
+      cls_targets: float32 [B, A, C+1]; column 0 (background) is 0 wherever there is a box. An
+        anchor without one has zeros everywhere (`encode_background_as_zeros`), or 1 in column 0.
+      cls_weights: float32 [B, A], the same for all columns: the box's weight, the negative class
+        weight where unmatched, 0 where ignored.
+      reg_targets: float32 [B, A, code size] box encodings; 0 where not matched.
       reg_weights: float32 [B, A]: the box's weight, 0 where not matched.
-      match: int32 [B, A], of `matcher.match`.
+      match: int32 [B, A], of the matcher.
     """
 
     cls_targets: tf.Tensor
@@ -37,11 +42,12 @@ def assign(
     groundtruth_classes_one_hot: tf.Tensor,
     groundtruth_weights: tf.Tensor,
     *,
-    matched_threshold: float | None,
-    unmatched_threshold: float | None,
-    negatives_lower_than_unmatched: bool = True,
-    force_match_for_each_row: bool = False,
-    scale_factors: box_coder.ScaleFactors = (10.0, 10.0, 5.0, 5.0),
+    match: Match,
+    similarity: Similarity = iou,
+    box_coder: BoxCoder = DEFAULT_BOX_CODER,
+    unmatched_class_label: Sequence[float] | None = None,
+    has_background: bool = True,
+    negative_class_weight: float = 1.0,
 ) -> Targets:
     """Returns the targets of a batch, all images at once.
 
@@ -54,35 +60,38 @@ def assign(
         last. G may be 0.
       groundtruth_classes_one_hot: float32 [B, G, C].
       groundtruth_weights: float32 [B, G]; 0 in padding rows.
-      matched_threshold, unmatched_threshold, negatives_lower_than_unmatched,
-        force_match_for_each_row: see `matcher.match`; similarity is the IoU.
-      scale_factors: of the box encodings.
+      match: (similarity [B, G, A], valid rows bool [B, G]) -> int32 [B, A], of `matcher.match` or
+        `bipartite_matcher.match`.
+      similarity: (boxes [B, G, 4], anchors) -> float32 [B, G, A].
+      box_coder: makes the regression targets.
+      unmatched_class_label: the class target of an anchor without a box, [C+1]; None: zeros.
+      has_background: classes get a column 0 for the background (`add_background_class`); else the
+        columns are C.
+      negative_class_weight: classification weight of an anchor without a box.
     """
     is_used = tf.reduce_any(groundtruth_boxes != 0.0, axis=2) | (groundtruth_weights != 0.0)
     count = _rows_in_use(is_used)
     boxes, weights = groundtruth_boxes[:, :count], groundtruth_weights[:, :count]
-    match = matcher.match(
-        box_ops.iou(boxes, anchors),
-        weights > 0.0,
-        matched_threshold=matched_threshold,
-        unmatched_threshold=unmatched_threshold,
-        negatives_lower_than_unmatched=negatives_lower_than_unmatched,
-        force_match_for_each_row=force_match_for_each_row,
-    )
+    matched = match(similarity(boxes, anchors), weights > 0.0)
     # An image with nothing but padding has no row to match, whatever the thresholds.
-    match = tf.where(tf.reduce_any(is_used, axis=1, keepdims=True), match, matcher.UNMATCHED)
+    matched = tf.where(tf.reduce_any(is_used, axis=1, keepdims=True), matched, UNMATCHED)
     # Tables get a row of zeros in front, which is what an anchor without a box looks up.
-    row = tf.maximum(match + 1, 0)
+    row = tf.maximum(matched + 1, 0)
     weight = tf.gather(tf.pad(weights, [[0, 0], [1, 0]]), row, batch_dims=1)  # [B, A]
-    classes = tf.pad(groundtruth_classes_one_hot[:, :count], [[0, 0], [1, 0], [1, 0]])
+    columns_before = 1 if has_background else 0
+    classes = tf.pad(groundtruth_classes_one_hot[:, :count], [[0, 0], [1, 0], [columns_before, 0]])
     matched_gt_boxes = tf.gather(tf.pad(boxes, [[0, 0], [1, 0], [0, 0]]), row, batch_dims=1)
-    encodings = box_coder.encode_boxes(matched_gt_boxes, anchors, scale_factors)
+    is_matched = (matched >= 0)[..., tf.newaxis]
+    cls_targets = tf.gather(classes, row, batch_dims=1)  # [B, G+1, C+1] -> [B, A, C+1]
+    if unmatched_class_label is not None and any(unmatched_class_label):
+        cls_targets = tf.where(is_matched, cls_targets, tf.constant(unmatched_class_label))
+    is_unmatched = tf.cast(matched == UNMATCHED, tf.float32)
     return Targets(
-        cls_targets=tf.gather(classes, row, batch_dims=1),  # [B, G+1, C+1] -> [B, A, C+1]
-        cls_weights=weight + tf.cast(match == matcher.UNMATCHED, tf.float32),
-        reg_targets=tf.where((match >= 0)[..., tf.newaxis], encodings, 0.0),
+        cls_targets=cls_targets,
+        cls_weights=weight + negative_class_weight * is_unmatched,
+        reg_targets=tf.where(is_matched, box_coder.encode(matched_gt_boxes, anchors), 0.0),
         reg_weights=weight,
-        match=match,
+        match=matched,
     )
 
 

@@ -2,54 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from ssd.core import box_coder, losses, post_processing, target_assigner
-from ssd.core.image_resizer import resize_bilinear_legacy
+from ssd.core import target_assigner
+from ssd.core.anchor_generators import AnchorGenerator, Size
+from ssd.core.box_coder import BoxCoder
+from ssd.core.image_resizer import ImageResizer
 from ssd.models.box_predictor_builder import BoxPredictor
 from ssd.models.feature_extractor_builder import FeatureExtractor
-from ssd.standard_fields import DetectionFields, InputFields, PredictionFields
-
-# Keras names a variable by its role in the layer, checkpoints by this.
-_LEAF_NAMES = {keras.layers.DepthwiseConv2D: {"kernel": "depthwise_kernel"}}
-
-
-@dataclass(frozen=True)
-class MatcherSettings:
-    """`argmax_matcher`; field names are those of pipeline.config."""
-
-    matched_threshold: float | None
-    unmatched_threshold: float | None
-    negatives_lower_than_unmatched: bool
-    force_match_for_each_row: bool
-
-
-@dataclass(frozen=True)
-class LossSettings:
-    """`loss` and the normalization switches; field names are those of pipeline.config."""
-
-    gamma: float
-    alpha: float | None
-    delta: float
-    classification_weight: float
-    localization_weight: float
-    normalize_loss_by_num_matches: bool
-    normalize_loc_loss_by_codesize: bool
-
-
-@dataclass(frozen=True)
-class PostProcessingSettings:
-    """`post_processing`; field names are those of pipeline.config."""
-
-    score_threshold: float
-    iou_threshold: float
-    max_detections_per_class: int
-    max_total_detections: int
-    logit_scale: float
+from ssd.models.padding import spatial_size
+from ssd.models.post_processor import PostProcessor
+from ssd.models.ssd_loss import SsdLoss
+from ssd.models.target_builder import AssignTargets
+from ssd.standard_fields import InputFields, PredictionFields
 
 
 class SsdNetwork(keras.Model):
@@ -73,67 +43,102 @@ class Detector:
     """An SSD model with its anchors, losses and post-processing; no state but the variables.
 
     Args:
-      network: built for `image_size`.
-      anchors: float32 [A, 4], yxyx normalized, in the order of the predictions.
+      network: built.
+      anchor_generator: makes the anchors of the network's feature maps.
       num_classes: background not counted.
-      image_size: (H, W) of the network's input.
-      box_code_scales: (y, x, height, width) factors of the box encodings.
-      matcher, loss, post_processing: settings of these stages.
+      image_resizer: gives images the form that the network takes.
+      box_coder: of the box encodings.
+      assign_targets: groundtruth -> what the heads should output.
+      unmatched_class_label: the class target of an anchor without a box.
+      loss, post_processor: of these stages.
+      feature_map_shapes: (rows, columns) of the maps where every image has the same size.
     """
 
     def __init__(
         self,
         network: SsdNetwork,
-        anchors: np.ndarray,
         *,
+        anchor_generator: AnchorGenerator,
         num_classes: int,
-        image_size: tuple[int, int],
-        box_code_scales: tuple[float, float, float, float],
-        matcher: MatcherSettings,
-        loss: LossSettings,
-        post_processing: PostProcessingSettings,
+        image_resizer: ImageResizer,
+        box_coder: BoxCoder,
+        assign_targets: AssignTargets,
+        unmatched_class_label: Sequence[float],
+        loss: SsdLoss,
+        post_processor: PostProcessor,
+        feature_map_shapes: Sequence[tuple[int, int]] | None,
     ) -> None:
         self.network = network
-        self.anchors = anchors
+        self.anchor_generator = anchor_generator
         self.num_classes = num_classes
-        self.image_size = image_size
-        self.box_code_scales = box_code_scales
-        self.matcher_settings = matcher
-        self.loss_settings = loss
-        self.post_processing_settings = post_processing
+        self.image_resizer = image_resizer
+        self.box_coder = box_coder
+        self.assigner = assign_targets
+        self.unmatched_class_label = unmatched_class_label
+        self.losses = loss
+        self.post_processor = post_processor
+        self._anchors: np.ndarray | None = None
+        if self.image_size is not None and feature_map_shapes is not None:
+            self._anchors = anchor_generator.generate(feature_map_shapes, self.image_size)
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """(H, W) of the network's input; None where it differs from image to image."""
+        return self.image_resizer.output_size
+
+    @property
+    def anchors(self) -> np.ndarray:
+        """float32 [A, 4], yxyx normalized, in the order of the predictions; of one image size."""
+        if self._anchors is None:
+            raise ValueError("the anchors depend on the image; see `anchors_of`")
+        return self._anchors
+
+    def anchors_of(self, predictions: dict[str, Any]) -> np.ndarray | tf.Tensor:
+        """Returns float32 [A, 4], the anchors of the images that these predictions are of."""
+        if self._anchors is not None:
+            return self._anchors
+        shapes: list[Size] = [
+            spatial_size(feature_map) for feature_map in predictions[PredictionFields.feature_maps]
+        ]
+        return self.anchor_generator.generate(
+            shapes, tf.unstack(predictions[PredictionFields.image_size])
+        )
 
     def preprocess(self, images: tf.Tensor) -> tf.Tensor:
         """Returns float32 [B, H, W, 3] in [-1, 1] of images [B, h, w, 3] with values 0..255.
 
-        Scales first and resizes then, as the original does; images that already have the
-        network's size are only scaled.
+        Images that already have the network's size are only scaled, and so are all where the size
+        may vary: those went through `image_resizer`.
         """
-        scaled = (2.0 / 255.0) * tf.cast(images, tf.float32) - 1.0
-        if tuple(images.shape[1:3]) == self.image_size:
-            return scaled
-        return resize_bilinear_legacy(scaled, self.image_size)
+        size = self.image_size
+        if size is not None and tuple(images.shape[1:3]) != size:
+            resized = [self.image_resizer(image)[0] for image in tf.unstack(images)]
+            images = tf.stack(resized)
+        return (2.0 / 255.0) * tf.cast(images, tf.float32) - 1.0
 
     def predict(self, preprocessed: tf.Tensor, training: bool = False) -> dict:
         """Returns box_encodings [B, A, 4], class_predictions_with_background [B, A, C+1], maps."""
-        return self.network(preprocessed, training=training)
+        predictions = self.network(preprocessed, training=training)
+        if self._anchors is None:
+            predictions[PredictionFields.image_size] = tf.shape(preprocessed)[1:3]
+        return predictions
 
-    def assign_targets(self, groundtruth: dict[str, tf.Tensor]) -> target_assigner.Targets:
+    def assign_targets(
+        self, groundtruth: dict[str, tf.Tensor], anchors: np.ndarray | tf.Tensor | None = None
+    ) -> target_assigner.Targets:
         """Returns what the heads should output for a training batch (InputFields keys)."""
-        settings = self.matcher_settings
-        return target_assigner.assign(
-            self.anchors,
+        return self.assigner(
+            self.anchors if anchors is None else anchors,
             groundtruth[InputFields.groundtruth_boxes],
             groundtruth[InputFields.groundtruth_classes_one_hot],
             groundtruth[InputFields.groundtruth_weights],
-            matched_threshold=settings.matched_threshold,
-            unmatched_threshold=settings.unmatched_threshold,
-            negatives_lower_than_unmatched=settings.negatives_lower_than_unmatched,
-            force_match_for_each_row=settings.force_match_for_each_row,
-            scale_factors=self.box_code_scales,
         )
 
     def loss(
-        self, predictions: dict[str, tf.Tensor], groundtruth: dict[str, tf.Tensor]
+        self,
+        predictions: dict[str, tf.Tensor],
+        groundtruth: dict[str, tf.Tensor],
+        seed: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Returns the named scalars whose sum is minimized.
 
@@ -141,82 +146,55 @@ class Detector:
           predictions: of `predict`.
           groundtruth: groundtruth_boxes [B, G, 4], groundtruth_classes_one_hot [B, G, C],
             groundtruth_weights [B, G] (0 in padded rows).
+          seed: int [2], of the draw of random_example_sampler.
 
         Returns:
-          float32 scalars localization_loss and classification_loss, both divided by the sum of
-          the matched anchors' weights over the whole batch (at least 1) if
-          normalize_loss_by_num_matches. Regularization is not in them: see `regularization_loss`.
+          float32 scalars localization_loss and classification_loss; see SsdLoss. Regularization
+          is not in them: see `regularization_loss`.
         """
-        settings = self.loss_settings
-        targets = self.assign_targets(groundtruth)
-        localization = losses.smooth_l1(
+        anchors = self.anchors_of(predictions)
+        return self.losses(
             predictions[PredictionFields.box_encodings],
-            targets.reg_targets,
-            targets.reg_weights,
-            delta=settings.delta,
-        )
-        classification = losses.sigmoid_focal(
             predictions[PredictionFields.class_predictions_with_background],
-            targets.cls_targets,
-            targets.cls_weights,
-            gamma=settings.gamma,
-            alpha=settings.alpha,
+            self.assign_targets(groundtruth, anchors),
+            unmatched_class_label=self.unmatched_class_label,
+            decode=lambda encodings: self.box_coder.decode(encodings, anchors),
+            seed=seed,
         )
-        normalizer = tf.constant(1.0)
-        if settings.normalize_loss_by_num_matches:
-            normalizer = losses.num_matches_normalizer(targets.reg_weights)
-        code_size = 4.0 if settings.normalize_loc_loss_by_codesize else 1.0
-        localization_scale = settings.localization_weight / (normalizer * code_size)
-        classification_scale = settings.classification_weight / normalizer
-        return {
-            "localization_loss": tf.reduce_sum(localization) * localization_scale,
-            "classification_loss": tf.reduce_sum(classification) * classification_scale,
-        }
 
     def regularization_loss(self) -> tf.Tensor:
         """Returns the float32 scalar sum of all kernels' regularizers."""
         terms = self.network.losses
         return tf.add_n(terms) if terms else tf.constant(0.0)
 
-    def postprocess(self, predictions: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def postprocess(
+        self, predictions: dict[str, tf.Tensor], true_image_shapes: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         """Returns detections by DetectionFields, classes as float32 class indices.
+
+        Args:
+          predictions: of `predict`.
+          true_image_shapes: int32 [B, 3], the parts of the images that are not padding; boxes are
+            then relative to these (`change_coordinate_frame`). None: images are not padded.
 
         Returns:
           detection_boxes [B, D, 4] clipped to the image, detection_scores, detection_classes,
           detection_anchor_indices [B, D], detection_multiclass_scores [B, D, C+1],
           num_detections [B]; raw_detection_boxes [B, A, 4], raw_detection_scores [B, A, C+1].
-          Rows beyond num_detections are zero.
+          Rows beyond num_detections are zero, unless use_static_shapes.
         """
-        settings = self.post_processing_settings
-        raw_boxes = box_coder.decode_boxes(
-            predictions[PredictionFields.box_encodings], self.anchors, self.box_code_scales
+        raw_boxes = self.box_coder.decode(
+            predictions[PredictionFields.box_encodings], self.anchors_of(predictions)
         )
-        raw_scores = post_processing.sigmoid_scores(
-            predictions[PredictionFields.class_predictions_with_background],
-            logit_scale=settings.logit_scale,
+        raw_scores = self.post_processor.scores(
+            predictions[PredictionFields.class_predictions_with_background]
         )
-        nms = post_processing.multiclass_nms(
-            raw_boxes,
-            raw_scores[..., 1:],
-            score_threshold=settings.score_threshold,
-            iou_threshold=settings.iou_threshold,
-            max_detections_per_class=settings.max_detections_per_class,
-            max_total_detections=settings.max_total_detections,
-        )
-        rows = tf.range(tf.shape(nms.detection_scores)[1])[tf.newaxis]
-        is_detection = (rows < nms.num_detections[:, tf.newaxis])[..., tf.newaxis]
-        multiclass = tf.gather(raw_scores, nms.anchor_indices, batch_dims=1)
-        fields = DetectionFields
-        return {
-            fields.detection_boxes: nms.detection_boxes,
-            fields.detection_scores: nms.detection_scores,
-            fields.detection_classes: tf.cast(nms.detection_classes, tf.float32),
-            fields.detection_anchor_indices: nms.anchor_indices,
-            fields.detection_multiclass_scores: tf.where(is_detection, multiclass, 0.0),
-            fields.num_detections: tf.cast(nms.num_detections, tf.float32),
-            fields.raw_detection_boxes: raw_boxes,
-            fields.raw_detection_scores: raw_scores,
-        }
+        windows = None
+        if true_image_shapes is not None:
+            size = self.image_size or predictions[PredictionFields.image_size]
+            shares = tf.cast(true_image_shapes[:, :2], tf.float32) / tf.cast(size, tf.float32)
+            windows = tf.concat([tf.zeros_like(shares), shares], axis=1)
+        return self.post_processor.detections(raw_boxes, raw_scores, windows)
 
     def checkpoint_layers(self) -> dict[str, keras.layers.Layer]:
         """All layers that hold variables, by their path below `model/` in checkpoints."""
@@ -240,5 +218,7 @@ class Detector:
 
 
 def _layer_variables(layer: keras.layers.Layer) -> dict[str, tf.Variable]:
-    renamed = _LEAF_NAMES.get(type(layer), {})
+    # Keras names a variable by its role in the layer, checkpoints by the layer too.
+    is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+    renamed = {"kernel": "depthwise_kernel"} if is_depthwise else {}
     return {renamed.get(v.name, v.name): v.value for v in layer.variables}

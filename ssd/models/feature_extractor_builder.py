@@ -1,7 +1,8 @@
 """SsdFeatureExtractor messages -> backbone and feature maps, of TF2 and of TF1 types.
 
 A TF1 type is the same network with the differences of the original's TF1 graphs: widths after
-min_depth decide about shortcuts, widths are scaled once, and all kernels follow conv_hyperparams.
+min_depth decide about shortcuts, widths are scaled once, all kernels follow conv_hyperparams, and
+pyramids pass sums on, not smoothed maps.
 """
 
 from __future__ import annotations
@@ -48,6 +49,13 @@ EXTRACTOR_TYPES = {
 }
 
 
+def num_feature_maps(message: Any) -> int:
+    """Returns how many feature maps the extractor of an SsdFeatureExtractor message has."""
+    if EXTRACTOR_TYPES[message.type].has_fpn:
+        return int(message.fpn.max_level - message.fpn.min_level + 1)
+    return int(message.num_layers)
+
+
 def build(message: Any, *, freeze_batchnorm: bool) -> FeatureExtractor:
     """Returns the feature extractor that an SsdFeatureExtractor message describes."""
     kind = EXTRACTOR_TYPES[message.type]
@@ -82,6 +90,7 @@ def build(message: Any, *, freeze_batchnorm: bool) -> FeatureExtractor:
         depth=depth,
         first_coarse_number=14 if kind.mobilenet == 1 else 20,
         use_depthwise=message.use_depthwise,
+        passes_smoothed=not kind.is_tf1,
         **padding,
     )
 

@@ -17,13 +17,14 @@ class FpnFeatureExtractor(keras.layers.Layer):
 
     Differs from the FPN paper as the original does: the coarsest merged level is its projection
     alone (no smoothing, no activation), and what is upsampled into the next finer level is the
-    already smoothed map.
+    already smoothed map (under TF1, the sum before smoothing).
 
     Args:
       backbone: MobileNetV1 or MobileNetV2.
       hyperparams: of the pyramid's convolutions.
       min_level, max_level: levels of the feature maps, finest first; level l has stride 2^l.
       depth: channels of every feature map.
+      passes_smoothed: False: the sum is what is upsampled, as under TF1.
       first_coarse_number: in the name of the first convolution above the backbone.
       use_depthwise: 3x3 convolutions are separable ("FPNLite").
       use_explicit_padding: see `ConvHyperparams.conv`; a doubled map is then cut to the size of the
@@ -41,6 +42,7 @@ class FpnFeatureExtractor(keras.layers.Layer):
         depth: int,
         first_coarse_number: int,
         use_depthwise: bool,
+        passes_smoothed: bool = True,
         use_explicit_padding: bool = False,
         pad_to_multiple: int = 1,
         name: str = "feature_extractor",
@@ -48,6 +50,7 @@ class FpnFeatureExtractor(keras.layers.Layer):
         super().__init__(name=name)
         self.backbone = backbone
         self.hyperparams = hyperparams
+        self.passes_smoothed = passes_smoothed
         self.use_explicit_padding = use_explicit_padding
         self.pad_to_multiple = pad_to_multiple
         top_level = min(max_level, _BACKBONE_TOP_LEVEL)
@@ -99,8 +102,9 @@ class FpnFeatureExtractor(keras.layers.Layer):
             if self.use_explicit_padding:
                 height, width = spatial_size(residual)
                 doubled = doubled[:, :height, :width]
-            x = activate(batch_norm(conv(doubled + residual), training=training))
-            feature_maps.insert(0, x)
+            merged = doubled + residual
+            feature_maps.insert(0, activate(batch_norm(conv(merged), training=training)))
+            x = feature_maps[0] if self.passes_smoothed else merged
         x = feature_maps[-1]
         for conv, batch_norm in self.coarse_layers:
             x = activate(batch_norm(conv(x), training=training))

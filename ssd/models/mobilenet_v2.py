@@ -22,9 +22,12 @@ _BLOCKS = (
 )  # fmt: skip
 
 
-def make_divisible(value: float, divisor: int = 8) -> int:
-    """Returns the multiple of `divisor` next to `value` that is at least 0.9 * value."""
-    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
+def make_divisible(value: float, divisor: int = 8, minimum: int = 8) -> int:
+    """Returns the multiple of `divisor` next to `value` that is at least 0.9 * value.
+
+    Or `minimum`, where that multiple is less.
+    """
+    rounded = max(minimum, int(value + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * value else rounded
 
 
@@ -120,7 +123,9 @@ class MobileNetV2(keras.layers.Layer):
     ) -> None:
         super().__init__(name=name)
         self.hyperparams = hyperparams
-        channels = max(make_divisible(32 * depth_multiplier), min_depth)
+        # Under TF1 min_depth is the least there, too.
+        least = min(8, min_depth) if compares_actual_widths else 8
+        channels = max(make_divisible(32 * depth_multiplier, minimum=least), min_depth)
         self.stem = hyperparams.conv(
             channels,
             3,
@@ -136,7 +141,7 @@ class MobileNetV2(keras.layers.Layer):
                 hyperparams,
                 channels,
                 expansion,
-                make_divisible(int(depth * depth_multiplier)),
+                make_divisible(int(depth * depth_multiplier), minimum=least),
                 stride,
                 min_depth,
                 compares_actual_widths=compares_actual_widths,
@@ -146,7 +151,7 @@ class MobileNetV2(keras.layers.Layer):
             self.blocks.append(block)
             channels = block.out_channels
         if depth_multiplier < 1.0:
-            last_channels = make_divisible(last_channels * depth_multiplier)
+            last_channels = make_divisible(last_channels * depth_multiplier, minimum=least)
         self.last = hyperparams.conv(
             max(last_channels, min_depth), 1, use_bias=False, name="Conv_1"
         )

@@ -84,15 +84,17 @@ class PostProcessor:
             use_partitioned_nms=nms.use_partitioned_nms,
             use_combined_nms=nms.use_combined_nms,
         )
-        rows = tf.range(tf.shape(found.detection_scores)[1])[tf.newaxis]
-        is_detection = (rows < found.num_detections[:, tf.newaxis])[..., tf.newaxis]
         multiclass = tf.gather(raw_scores, found.anchor_indices, batch_dims=1)
+        if not nms.use_static_shapes:  # There, rows beyond num_detections hold a real box.
+            rows = tf.range(tf.shape(found.detection_scores)[1])[tf.newaxis]
+            is_detection = (rows < found.num_detections[:, tf.newaxis])[..., tf.newaxis]
+            multiclass = tf.where(is_detection, multiclass, 0.0)
         return {
             fields.detection_boxes: found.detection_boxes,
             fields.detection_scores: found.detection_scores,
             fields.detection_classes: tf.cast(found.detection_classes, tf.float32),
             fields.detection_anchor_indices: found.anchor_indices,
-            fields.detection_multiclass_scores: tf.where(is_detection, multiclass, 0.0),
+            fields.detection_multiclass_scores: multiclass,
             fields.num_detections: tf.cast(found.num_detections, tf.float32),
             fields.raw_detection_boxes: raw_boxes,
             fields.raw_detection_scores: raw_scores,

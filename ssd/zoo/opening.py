@@ -10,7 +10,7 @@ from ssd.errors import InputError
 from ssd.zoo import archive, cache, catalogue, download, records
 from ssd.zoo.cache import Entry
 
-_CHECKPOINT_FILE = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
+_CHECKPOINT_FILE = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 
 
 def fetch(name: str) -> Path:

@@ -14,7 +14,7 @@ from ssd.fine_tune import restore_fine_tune
 
 EXTRACTOR = "model/_feature_extractor/"
 BACKBONE = EXTRACTOR + "classification_backbone/"
-CLASS_HEAD = "/class_predictions_with_background/_class_predictor_layers/"
+CLASS_HEAD = "/_class_predictor_layers/"
 # 104 backbone layers hold 52 kernels and 52 batch norms of 4; pyramid: 3 projections of 2, 2 + 2
 # separables of 2 with batch norm of 4; predictor: 4 separables of 2, 20 batch norms of 4, two
 # heads of 3.
@@ -82,24 +82,66 @@ def test_full_restores_everything(tiny_detector, stored):
     assert report.not_used == {"save_counter": "counter", "step": "counter"}
 
 
-def test_full_leaves_a_class_head_of_other_classes_new(tiny_detector, stored, tmp_path):
-    _, saved = stored
-    other = {
-        key: value
-        if CLASS_HEAD not in key
-        else np.zeros(
-            [*value.shape[:-1], 42] if "depthwise" not in key else value.shape, np.float32
-        )
+def with_other_classes(saved: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same with 6 classes: 6 anchors x 7 columns."""
+    return {
+        key: np.zeros([*value.shape[:-1], 42], np.float32)
+        if CLASS_HEAD in key and "depthwise" not in key
+        else value
         for key, value in saved.items()
-    }  # 6 anchors x 7 columns
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("full", "class head of another number of classes"),
+        ("matching", "class head of another shape in the file"),
+    ],
+)
+def test_a_class_head_of_other_classes_stays_new(tiny_detector, stored, tmp_path, kind, reason):
+    _, saved = stored
+    prefix = write(tmp_path / "other", with_other_classes(saved))
     before = values(tiny_detector)
-    report = restore_fine_tune(tiny_detector, write(tmp_path / "other", other), "full")
+    report = restore_fine_tune(tiny_detector, prefix, kind)
     head = {key for key in saved if CLASS_HEAD in key}
     # All of the head stays new: half a head of another task would be of no use.
     assert set(report.kept_at_init) == head
-    assert set(report.kept_at_init.values()) == {"class head of another number of classes"}
+    assert set(report.kept_at_init.values()) == {reason}
     assert changed(tiny_detector, before) == set(saved) - head
     assert all(report.not_used[key] == "new in this run" for key in head)
+
+
+def test_fine_tune_is_detection(tiny_detector, stored):
+    prefix, saved = stored
+    report = restore_fine_tune(tiny_detector, prefix, "fine_tune")
+    assert report.checkpoint_type == "detection"
+    assert report.note == 'fine_tune_checkpoint_type "fine_tune" is "detection" for an SSD'
+    assert set(report.restored) == {key for key in saved if key.startswith(EXTRACTOR)}
+
+
+def test_matching_restores_all_that_agrees(tiny_detector, stored, tmp_path):
+    _, saved = stored
+    gone = {key for key in saved if "_coarse_feature_layers/1" in key}
+    other = {key for key in saved if "_box_encoder_layers" in key and "depthwise" not in key}
+    arrays = {
+        key: np.zeros([*value.shape[:-1], 12], np.float32) if key in other else value
+        for key, value in saved.items()
+        if key not in gone
+    } | {"model/_box_predictor/extra": np.ones(3, np.float32)}
+    before = values(tiny_detector)
+    report = restore_fine_tune(tiny_detector, write(tmp_path / "m", arrays), "matching")
+    # A separable of 2 with a batch norm of 4; a pointwise kernel and a bias.
+    assert (len(gone), len(other)) == (6, 2)
+    assert changed(tiny_detector, before) == set(saved) - gone - other == set(report.restored)
+    assert {k for k, why in report.kept_at_init.items() if why == "not in the file"} == gone
+    assert {
+        k for k, why in report.kept_at_init.items() if why == "of another shape in the file"
+    } == other
+    assert report.not_used == {
+        **dict.fromkeys(other, "new in this run"),
+        "model/_box_predictor/extra": "not part of the model",
+    }
 
 
 def test_classification_restores_the_backbone_of_a_classifier(tiny_detector, stored, tmp_path):
@@ -116,6 +158,9 @@ def test_classification_restores_the_backbone_of_a_classifier(tiny_detector, sto
     assert len(restored) == NUM_BACKBONE
     assert changed(tiny_detector, before) == restored == set(report.restored)
     assert report.not_used["dense/kernel"] == "not part of the model"
+    stem = "layer_with_weights-0/kernel"
+    assert report.renamed[BACKBONE + stem] == f"feature_extractor/{stem}"
+    assert len(report.renamed) == NUM_BACKBONE
     assert len(report.kept_at_init) == NUM_ALL - NUM_BACKBONE
 
 
@@ -125,6 +170,8 @@ def test_classification_restores_the_backbone_of_a_classifier(tiny_detector, sto
         ("classification", "detector", "detection"),
         ("detection", "classifier", "classification"),
         ("full", "classifier", "classification"),
+        ("fine_tune", "classifier", "classification"),
+        ("matching", "classifier", "classification"),
     ],
 )
 def test_the_type_that_the_file_can_serve(tiny_detector, stored, tmp_path, wanted, held, served):
@@ -164,7 +211,7 @@ def test_a_training_checkpoint_leaves_its_optimizer_out(tiny_detector, tmp_path)
     assert slot not in report.not_used
 
 
-@pytest.mark.parametrize("kind", ["detection", "full", "classification"])
+@pytest.mark.parametrize("kind", ["detection", "full", "classification", "matching"])
 def test_another_depth_multiplier_is_refused(tiny_detector, shared, kind):
     before = values(tiny_detector)
     folder = shared / "checkpoints/ssd_mobilenet_v2_fpnlite_050_224_coco80"
@@ -215,7 +262,7 @@ def test_an_unknown_type_is_refused(tiny_detector, tmp_path):
     with pytest.raises(
         InputError,
         match="fine_tune_checkpoint_type: 'segmentation'; one of "
-        "classification, detection, full was expected",
+        "classification, detection, fine_tune, full, matching was expected",
     ):
         restore_fine_tune(tiny_detector, tmp_path, "segmentation")
 

@@ -1,20 +1,17 @@
-"""Detections by hand, against the recording, and against suppression written out."""
+"""Detections by hand, on every way to them, and against the recorded model."""
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from ssd.core import post_processing
 from ssd.core.post_processing import Detections, multiclass_nms
+from ssd.errors import InputError
 
 RECORDING = np.load(Path(__file__).parents[2] / "data" / "core_multiclass_nms.npz")
-# Greedy suppression; the others are soft or another operation.
-GREEDY_CASES = (0, 1, 2, 5, 6, 7, 9, 10)
 SETTINGS = {
     "score_threshold": 0.1,
     "iou_threshold": 0.5,
@@ -96,27 +93,16 @@ def test_class_agnostic_by_hand() -> None:
     assert found.anchor_indices.numpy().tolist() == [[1, 2, 0, 0]]
 
 
-@pytest.mark.parametrize("case", GREEDY_CASES)
-def test_equals_the_recording(case: int) -> None:
-    config = ast.literal_eval(str(RECORDING[f"case{case}_config"]))
-    found = detect(
-        RECORDING[f"case{case}_boxes"][:, :, 0],
-        RECORDING[f"case{case}_scores"],
-        score_threshold=config["score_thresh"],
-        iou_threshold=config["iou_thresh"],
-        max_detections_per_class=config["max_size_per_class"],
-        max_total_detections=config["max_total_size"],
-        clip_window=config["clip_window"],
-        change_coordinate_frame=config.get("change_coordinate_frame", False),
-        use_class_agnostic_nms=config.get("use_class_agnostic_nms", False),
-    )
-    prefix = f"case{case}_out"
-    np.testing.assert_array_equal(found.num_detections, RECORDING[f"{prefix}_num"])
-    np.testing.assert_allclose(found.detection_scores, RECORDING[f"{prefix}_scores"])
-    np.testing.assert_allclose(found.detection_boxes, RECORDING[f"{prefix}_boxes"], atol=1e-7)
-    np.testing.assert_array_equal(found.detection_classes, RECORDING[f"{prefix}_classes"])
-    anchor_indices = RECORDING[f"{prefix}_extra_anchor_indices"]
-    np.testing.assert_array_equal(found.anchor_indices, anchor_indices)
+def test_static_shapes_by_hand() -> None:
+    # One class, at most 3 rows; the box outside the image scores best and does not count, nor does
+    # the one under the threshold, for which the first anchor stands in.
+    boxes = [[[0.1, 0.1, 0.5, 0.7], [1.1, 0.2, 1.5, 0.7], [0.6, 0.0, 0.9, 0.3]]]
+    found = detect(boxes, [[[0.3], [0.9], [0.1]]], use_static_shapes=True)
+    assert found.num_detections.numpy().tolist() == [1]
+    np.testing.assert_allclose(found.detection_scores, [[0.3, -1.0, -1.0]])
+    assert found.anchor_indices.numpy().tolist() == [[0, 1, 0]]
+    np.testing.assert_allclose(found.detection_boxes[0, 1], [1.0, 0.2, 1.0, 0.7])
+    np.testing.assert_allclose(found.detection_boxes[0, 2], boxes[0][0])
 
 
 def test_equals_the_detections_of_the_recorded_model(oracle: Path) -> None:
@@ -134,98 +120,116 @@ def test_equals_the_detections_of_the_recorded_model(oracle: Path) -> None:
     np.testing.assert_array_equal(found.anchor_indices, golden["det/detection_anchor_indices"])
 
 
-def suppressed_by_hand(
-    boxes: np.ndarray, scores: np.ndarray, score_threshold: float, per_class: int, total: int
-) -> list[tuple[int, int]]:
-    """(class, anchor) of the detections of one image, by the definition; IoU threshold 0.5."""
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    found: list[tuple[float, int, int]] = []
-    for index in range(scores.shape[1]):
-        kept: list[int] = []
-        for anchor in np.argsort(-scores[:, index], kind="stable"):
-            if scores[anchor, index] <= score_threshold or len(kept) == per_class:
-                break
-            low = np.maximum(boxes[kept, :2], boxes[anchor, :2])
-            high = np.minimum(boxes[kept, 2:], boxes[anchor, 2:])
-            shared = np.prod(np.maximum(high - low, 0), axis=1)
-            if np.all(shared / (area[kept] + area[anchor] - shared) <= 0.5):
-                kept.append(int(anchor))
-        found += [(-float(scores[anchor, index]), index, anchor) for anchor in kept]
-    return [(index, anchor) for _, index, anchor in sorted(found, key=lambda f: f[0])[:total]]
+WAYS: dict[str, dict[str, object]] = {
+    "greedy": {},
+    "soft": {"soft_nms_sigma": 0.5},
+    "class agnostic": {"use_class_agnostic_nms": True},
+    "static": {"use_static_shapes": True},
+    "static class agnostic": {"use_static_shapes": True, "use_class_agnostic_nms": True},
+    "partitioned": {"use_static_shapes": True, "use_partitioned_nms": True},
+    "combined": {"use_combined_nms": True},
+    "combined static": {"use_combined_nms": True, "use_static_shapes": True},
+}
+every_way = pytest.mark.parametrize("way", list(WAYS.values()), ids=list(WAYS))
 
 
-@pytest.mark.parametrize("levels", [5, 10**6])
-@pytest.mark.parametrize(
-    ("crowding", "threshold"), [(0.05, 1e-8), (0.9, 1e-8), (0.9, 0.5), (0.999, 1e-8)]
-)
-def test_equals_suppression_of_every_candidate(
-    monkeypatch: pytest.MonkeyPatch, crowding: float, threshold: float, levels: int
-) -> None:
-    # The more the boxes crowd, the deeper suppression must look; few score levels make ties.
-    monkeypatch.setattr(post_processing, "_FIRST_LOOK", 1)
-    monkeypatch.setattr(post_processing, "_NEXT_LOOK", 2)
-    rng = np.random.default_rng(7)
-    size = rng.uniform(0.05, 0.3, (900, 2))
-    corner = rng.uniform(0, 1 - crowding, (900, 2)) * (1 - size)
-    boxes = np.concatenate([corner, corner + size], axis=-1).astype(np.float32)
-    scores = (np.round(rng.uniform(0, 1, (900, 3)) * levels) / levels).astype(np.float32)
-    settings = {
-        "score_threshold": threshold,
-        "max_detections_per_class": 40,
-        "max_total_detections": 100,
-    }
-    found = detect(boxes[np.newaxis], scores[np.newaxis], **settings)
-    expected = suppressed_by_hand(boxes, scores, threshold, 40, 100)
-    count = int(found.num_detections[0])
-    ours = zip(found.detection_classes[0], found.anchor_indices[0], strict=True)
-    assert [(int(c), int(a)) for c, a in ours][:count] == expected
-
-
-def test_fewer_candidates_than_detections() -> None:
-    found = detect([[[0.0, 0.0, 0.5, 0.4]]], [[[0.7]]], max_total_detections=5)
+@every_way
+def test_fewer_candidates_than_detections(way: dict[str, object]) -> None:
+    limits = {"max_detections_per_class": 5, "max_total_detections": 5}
+    found = detect([[[0.0, 0.0, 0.5, 0.4]]], [[[0.7]]], **limits, **way)
     assert found.detection_scores.shape == (1, 5)
     assert found.num_detections.numpy().tolist() == [1]
+    assert found.anchor_indices.numpy().tolist() == [[0] * 5]
 
 
-def test_scores_that_are_not_numbers_are_no_detections() -> None:
-    boxes = [[[0.0, 0.0, 0.5, 0.4], [0.5, 0.5, 0.9, 0.8]]]
-    found = detect(boxes, [[[float("nan")], [0.7]]])
-    assert found.num_detections.numpy().tolist() == [1]
-    assert found.anchor_indices.numpy().tolist() == [[1, 0, 0, 0]]
+@every_way
+@pytest.mark.parametrize("num_anchors", [0, 3])
+def test_nothing_to_detect(way: dict[str, object], num_anchors: int) -> None:
+    boxes = np.tile([[0.1, 0.2, 0.4, 0.7]], (2, num_anchors, 1))
+    scores = np.full((2, num_anchors, 2), 0.05)
+    found = detect(boxes, scores, **way)
+    assert found.num_detections.numpy().tolist() == [0, 0]
+    assert all(np.all(np.isfinite(value)) for value in found)
+    assert not np.any(found.detection_scores.numpy() > 0.0)
+
+
+@every_way
+def test_boxes_without_area_break_nothing(way: dict[str, object]) -> None:
+    found = detect([[[0.5, 0.5, 0.5, 0.5]] * 2 + [[0.1, 0.2, 0.4, 0.7]]], [[[0.9]] * 3], **way)
+    assert all(np.all(np.isfinite(value)) for value in found)
+
+
+@every_way
+def test_scores_that_are_not_numbers_are_no_detections(way: dict[str, object]) -> None:
+    boxes, scores = RECORDING["case0_boxes"][:, :, 0], RECORDING["case0_scores"].copy()
+    scores[:, ::3] = 0.0
+    expected = detect(boxes, scores, **way)
+    scores[:, ::3] = float("nan")
+    assert_equal(detect(boxes, scores, **way), expected)
 
 
 class Exported(tf.Module):
-    """Post-processing as an exporter sees it: one image, any number of anchors."""
+    """Post-processing as an exporter sees it: any number of images."""
 
-    @tf.function(input_signature=[tf.TensorSpec([1, None, 4]), tf.TensorSpec([1, None, 3])])
-    def detect(self, boxes: tf.Tensor, scores: tf.Tensor) -> dict[str, tf.Tensor]:
-        return multiclass_nms(boxes, scores, **SETTINGS)._asdict()
+    def __init__(self, num_anchors: int, settings: dict[str, object]) -> None:
+        super().__init__()
+        boxes = tf.TensorSpec([None, num_anchors, 4])
+        scores = tf.TensorSpec([None, num_anchors, 3])
+        self.detect = tf.function(
+            lambda boxes, scores: multiclass_nms(boxes, scores, **settings)._asdict(),
+            input_signature=[boxes, scores],
+        )
 
 
-def test_a_saved_model_detects_the_same(tmp_path: Path) -> None:
-    tf.saved_model.save(Exported(), str(tmp_path))
+@every_way
+def test_a_saved_model_detects_the_same(way: dict[str, object], tmp_path: Path) -> None:
+    settings = {**SETTINGS, **way}
+    boxes, scores = RECORDING["case0_boxes"][:, :, 0], RECORDING["case0_scores"]
+    tf.saved_model.save(Exported(boxes.shape[1], settings), str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
-    for n in range(2):
-        boxes = RECORDING["case0_boxes"][n : n + 1, :, 0]
-        scores = RECORDING["case0_scores"][n : n + 1]
-        found = Detections(**loaded.detect(tf.constant(boxes), tf.constant(scores)))
-        assert_equal(found, detect(boxes, scores))
+    found = Detections(**loaded.detect(tf.constant(boxes), tf.constant(scores)))
+    assert_equal(found, detect(boxes, scores, **settings))
 
 
-def test_a_batch_in_a_function_is_its_images_one_by_one() -> None:
-    boxes = RECORDING["case0_boxes"][:, :, 0]
-    scores = RECORDING["case0_scores"]
-    together = tf.function(lambda b, s: tuple(detect_tensors(b, s)))(boxes, scores)
-    assert together[0].shape == (2, 4, 4)
+@every_way
+def test_a_batch_is_its_images_one_by_one(way: dict[str, object]) -> None:
+    boxes, scores = RECORDING["case0_boxes"][:, :, 0], RECORDING["case0_scores"]
+    together = detect(boxes, scores, **way)
+    assert together.detection_boxes.shape == (2, 4, 4)
     for n in range(2):
-        alone = detect(boxes[n : n + 1], scores[n : n + 1])
+        alone = detect(boxes[n : n + 1], scores[n : n + 1], **way)
         assert_equal(Detections(*(value[n : n + 1] for value in together)), alone)
 
 
-def detect_tensors(boxes: tf.Tensor, scores: tf.Tensor) -> Detections:
-    return multiclass_nms(boxes, scores, **SETTINGS)
+def test_the_number_of_anchors_may_be_unknown() -> None:
+    spec = [tf.TensorSpec([1, None, 4]), tf.TensorSpec([1, None, 3])]
+    function = tf.function(lambda b, s: tuple(multiclass_nms(b, s, **SETTINGS)), spec)
+    boxes, scores = RECORDING["case0_boxes"][:1, :, 0], RECORDING["case0_scores"][:1]
+    assert_equal(Detections(*function(boxes, scores)), detect(boxes, scores))
 
 
-def test_scores_are_the_sigmoid_of_scaled_logits() -> None:
-    scores = post_processing.sigmoid_scores(tf.constant([2.0]), logit_scale=2.0)
-    np.testing.assert_allclose(scores, [1 / (1 + np.exp(-1))], rtol=1e-6)
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"use_static_shapes": True, "soft_nms_sigma": 0.5},
+            r"soft_nms_sigma is 0\.5, .* use_static_shapes; remove one",
+        ),
+        (
+            {"use_combined_nms": True, "soft_nms_sigma": 0.5},
+            "soft_nms_sigma is set, .* use_combined_nms; remove one",
+        ),
+        (
+            {"use_combined_nms": True, "use_class_agnostic_nms": True},
+            "use_class_agnostic_nms is set, .* use_combined_nms; remove one",
+        ),
+        (
+            {"use_combined_nms": True, "change_coordinate_frame": True},
+            "change_coordinate_frame is set, .* use_combined_nms; remove one",
+        ),
+    ],
+    ids=["soft static", "soft combined", "class agnostic combined", "frame combined"],
+)
+def test_settings_that_exclude_each_other(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        detect([[[0.1, 0.1, 0.5, 0.7]]], [[[0.9]]], **settings)

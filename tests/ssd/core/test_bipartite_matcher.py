@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from ssd.core import bipartite_matcher
+
+
+def by_force(similarity: np.ndarray, valid: np.ndarray) -> list[int]:
+    """The same, one pair after the other."""
+    rows, anchors = similarity.shape
+    found = [-1] * anchors
+    pairs = sorted(
+        (-similarity[r, a], r, a) for r in range(rows) if valid[r] for a in range(anchors)
+    )
+    done = set()
+    for _, row, anchor in pairs:
+        if row not in done and found[anchor] == -1:
+            found[anchor] = row
+            done.add(row)
+    return found
+
+
+@pytest.mark.parametrize(("rows", "anchors"), [(3, 7), (5, 4), (1, 1), (4, 4)])
+@pytest.mark.parametrize("seed", range(3))
+def test_equals_taking_one_pair_after_the_other(rows, anchors, seed):
+    draw = np.random.default_rng(seed)
+    # Steps of a tenth, so that there are ties.
+    similarity = draw.integers(0, 6, (2, rows, anchors)).astype(np.float32) / 10
+    valid = draw.uniform(size=(2, rows)) < 0.8
+    found = bipartite_matcher.match(similarity, valid).numpy().tolist()
+    assert found == [by_force(s, v) for s, v in zip(similarity, valid, strict=True)]
+
+
+@pytest.mark.parametrize("shape", [(2, 0, 3), (2, 3, 0)])
+def test_nothing_to_match(shape):
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None]), tf.TensorSpec([None, None])])
+    def match(similarity, weights):
+        return bipartite_matcher.match(similarity, weights > 0)
+
+    found = match(np.zeros(shape, np.float32), np.ones(shape[:2], np.float32))
+    assert found.numpy().tolist() == [[-1] * shape[2]] * 2
