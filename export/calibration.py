@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from export.detection_op import input_size
 from ssd.data import input_pipeline, record_index
 from ssd.data.example_source import epoch_order
 from ssd.data.record_files import expand
@@ -89,7 +90,7 @@ def batches(calibration: CalibrationSet, detector: Detector, label_map: LabelMap
             record_index=calibration.index,
             label_map=label_map,
             num_classes=_ANY_NUMBER_OF_CLASSES,
-            image_size=detector.image_size,
+            image_size=input_size(detector),
         )
         for number, batch in enumerate(input_pipeline.explained(dataset)):
             image = np.array(detector.preprocess(batch[InputFields.image]), np.float32)

@@ -11,6 +11,8 @@ from flatbuffers import flexbuffers
 from google.protobuf import text_format
 from tensorflow.core.framework import attr_value_pb2
 
+from ssd.core.box_coder import FasterRcnnBoxCoder
+from ssd.errors import InputError
 from ssd.models.detector import Detector
 from ssd.tflite_file import DETECTION_OP
 
@@ -59,9 +61,12 @@ def options_of(
       detector: thresholds, counts and scales are those of its config.
       max_detections: None takes the config's max_total_detections.
       use_regular_nms: as the config's own NMS works; slow in this op.
+
+    Raises:
+      InputError: the op does not know the detector's box coder.
     """
-    settings = detector.post_processing_settings
-    y_scale, x_scale, h_scale, w_scale = (float(s) for s in detector.box_code_scales)
+    settings = detector.post_processor.nms
+    y_scale, x_scale, h_scale, w_scale = (float(s) for s in _box_code_scales(detector))
     return DetectionOpOptions(
         max_detections=max_detections or settings.max_total_detections,
         detections_per_class=settings.max_detections_per_class,
@@ -74,6 +79,31 @@ def options_of(
         h_scale=h_scale,
         w_scale=w_scale,
     )
+
+
+def input_size(detector: Detector) -> tuple[int, int]:
+    """Returns (H, W) of the file's input.
+
+    Raises:
+      InputError: images have no fixed size, or are padded: runtimes only stretch them.
+    """
+    size = detector.image_size
+    if size is None or detector.image_resizer.has_padding:
+        raise InputError(
+            "model.ssd.image_resizer: a .tflite file takes images of one size, stretched to it; "
+            "only fixed_shape_resizer can be exported so. export-saved-model takes every resizer"
+        )
+    return size
+
+
+def _box_code_scales(detector: Detector) -> tuple[float, ...]:
+    coder = detector.box_coder
+    if not isinstance(coder, FasterRcnnBoxCoder):
+        raise InputError(
+            f"model.ssd.box_coder: the detection op of .tflite files decodes only "
+            f"faster_rcnn_box_coder, not {type(coder).__name__}; export-saved-model takes every one"
+        )
+    return coder.scale_factors
 
 
 def center_size_anchors(anchors: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 from export import verify
 from export.calibration import CalibrationSet
-from export.detection_op import options_of
+from export.detection_op import input_size, options_of
 from export.options import TfliteOptions
 from export.source import ExportSource, Records
 from export.verify import Score, ScoredFile
@@ -63,5 +63,5 @@ def build_report(
         },
         "max_map_drop": options.max_map_drop,
         "detection_op": asdict(op),
-        "image_size": list(exported.detector.image_size),
+        "image_size": list(input_size(exported.detector)),
     }

@@ -111,7 +111,7 @@ def images_of(input_tensor: tf.Tensor, input_type: str) -> tf.Tensor:
 
 def serving_detections(detector: Detector, images: tf.Tensor) -> dict[str, tf.Tensor]:
     """Returns the detector's detections in the form of the signature: float32, ids from 1."""
-    detections = detector.postprocess(detector.predict(detector.preprocess(images), training=False))
+    detections = detector.detect(images[0])
     detections[DetectionFields.detection_classes] += LABEL_ID_OFFSET
     return {name: tf.cast(value, tf.float32) for name, value in detections.items()}
 

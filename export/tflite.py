@@ -17,11 +17,11 @@ from export.calibration import Batches
 from export.detection_op import (
     DetectionOpOptions,
     center_size_anchors,
+    input_size,
     options_of,
     post_process_function,
 )
 from export.weight_rounding import depthwise_kernels_rounded
-from ssd.core import post_processing
 from ssd.models.detector import Detector
 from ssd.standard_fields import PredictionFields
 from ssd.tflite_file import DETECTION_OUTPUTS
@@ -77,17 +77,16 @@ class _DetectionGraph(tf.Module):
         # Calibration runs the op, and regular NMS takes ten times as long for the same ranges; the
         # options that were asked for are written into the finished file.
         post_process = post_process_function(replace(options, use_regular_nms=False))
-        logit_scale = detector.post_processing_settings.logit_scale
 
         @tf.function(
             input_signature=[
-                tf.TensorSpec([1, *detector.image_size, 3], tf.float32, name=flatbuffer.INPUT_NAME)
+                tf.TensorSpec([1, *input_size(detector), 3], tf.float32, name=flatbuffer.INPUT_NAME)
             ]
         )
         def detect(image: tf.Tensor) -> dict[str, tf.Tensor]:
             predictions = detector.predict(image, training=False)
             logits = predictions[PredictionFields.class_predictions_with_background]
-            scores = post_processing.sigmoid_scores(logits[..., 1:], logit_scale=logit_scale)
+            scores = detector.post_processor.class_scores(logits)
             outputs = post_process(
                 predictions[PredictionFields.box_encodings], scores, tf.constant(anchors)
             )

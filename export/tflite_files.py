@@ -12,6 +12,7 @@ from pathlib import Path
 
 from export import calibration, metadata, source, tflite, verify
 from export.calibration import CalibrationSet
+from export.detection_op import input_size
 from export.options import QUANTIZE_CHOICES, TfliteOptions
 from export.report import build_report
 from export.source import ExportSource, Records
@@ -139,7 +140,7 @@ def _write_files(
 
 
 def _description(exported: ExportSource, quantize: str, regular_nms: bool) -> metadata.Description:
-    height, width = exported.detector.image_size
+    height, width = input_size(exported.detector)
     kind = exported.config.model.ssd.feature_extractor.type
     weights = "float32" if quantize == "none" else quantize
     text = (

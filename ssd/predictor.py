@@ -46,9 +46,11 @@ class Predictor(Protocol):
 
 
 class CheckpointPredictor:
-    """A detector with its variables, run by TensorFlow."""
+    """A detector with its variables, run by TensorFlow.
 
-    batch_size = 8
+    With a plain fixed_shape_resizer it takes batches of resized images; other resizers it applies
+    itself, to one original at a time.
+    """
 
     def __init__(self, detector: Any, label_map: LabelMap | None, name: str = "") -> None:
         import tensorflow as tf  # late: `--help` answers without it
@@ -56,13 +58,22 @@ class CheckpointPredictor:
         self.detector = detector
         self.label_map = label_map
         self.name = name
-        self.image_size = detector.image_size
-        images = tf.TensorSpec([None, *detector.image_size, 3], tf.float32)
-        self._detect = tf.function(self._run, input_signature=[images], autograph=False)
+        is_plain = detector.image_resizer.is_plain
+        self.image_size: tuple[int, int] | None = detector.image_size if is_plain else None
+        self.batch_size = 8 if is_plain else 1
+        images = tf.TensorSpec([1, None, None, 3], tf.uint8)
+        if self.image_size is not None:
+            images = tf.TensorSpec([None, *self.image_size, 3], tf.float32)
+        run = self._run if is_plain else self._run_original
+        self._detect = tf.function(run, input_signature=[images], autograph=False)
 
     def _run(self, images: Any) -> dict[str, Any]:
         predictions = self.detector.predict(self.detector.preprocess(images), training=False)
         detections = self.detector.postprocess(predictions)
+        return {name: detections[name] for name in _RETURNED}
+
+    def _run_original(self, images: Any) -> dict[str, Any]:
+        detections = self.detector.detect(images[0])
         return {name: detections[name] for name in _RETURNED}
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:

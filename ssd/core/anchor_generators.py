@@ -6,6 +6,7 @@ time (resizers that keep the aspect ratio). With ints the anchors are NumPy, mad
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Union
@@ -51,21 +52,19 @@ class MultiscaleGridAnchorGenerator:
     def generate(
         self, feature_map_shapes: Sequence[Size], image_size: Size
     ) -> np.ndarray | tf.Tensor:
-        settings = {
-            "min_level": self.min_level,
-            "anchor_scale": self.anchor_scale,
-            "aspect_ratios": self.aspect_ratios,
-            "scales_per_octave": self.scales_per_octave,
-        }
+        make = functools.partial(
+            anchors.multiscale_grid_anchors,
+            anchor_scale=self.anchor_scale,
+            aspect_ratios=self.aspect_ratios,
+            scales_per_octave=self.scales_per_octave,
+        )
         if _is_static(feature_map_shapes, image_size):
-            return anchors.multiscale_grid_anchors(feature_map_shapes, image_size, **settings)
+            return make(feature_map_shapes, image_size, min_level=self.min_level)
         levels = []
         for level, shape in enumerate(feature_map_shapes, start=self.min_level):
             stride = 2.0**level
             # One cell whose centre is at 0: sizes and order of a cell's anchors.
-            cell = anchors.multiscale_grid_anchors(
-                [(1, 1)], (1, 1), **(settings | {"min_level": level}), normalize_coordinates=False
-            )
+            cell = make([(1, 1)], (1, 1), min_level=level, normalize_coordinates=False)
             levels.append(_tiled(shape, (stride, stride), (stride / 2, stride / 2), cell))
         return _normalized(tf.concat(levels, axis=0), image_size)
 

@@ -60,6 +60,16 @@ class ImageResizer:
         """(H, W) that every image gets; None where it depends on the image."""
         return None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is `resize_bilinear_legacy` to one size, which others can do as well."""
+        return False
+
+    @property
+    def has_padding(self) -> bool:
+        """Whether images are padded, so that true_image_shape is not their whole shape."""
+        return False
+
     def __call__(self, image: TensorLike) -> tuple[tf.Tensor, tf.Tensor]:
         raise NotImplementedError
 
@@ -76,6 +86,10 @@ class FixedShapeResizer(ImageResizer):
     def output_size(self) -> tuple[int, int]:
         return self.height, self.width
 
+    @property
+    def is_plain(self) -> bool:
+        return self.resize_method == "BILINEAR"
+
     def __call__(self, image: TensorLike) -> tuple[tf.Tensor, tf.Tensor]:
         resized = resize(image, self.output_size, self.resize_method)
         return resized, tf.constant([self.height, self.width, 3])
@@ -83,7 +97,7 @@ class FixedShapeResizer(ImageResizer):
 
 @dataclass(frozen=True)
 class KeepAspectRatioResizer(ImageResizer):
-    """`keep_aspect_ratio_resizer`: the shorter side min_dimension, the longer at most max_dimension.
+    """`keep_aspect_ratio_resizer`: shorter side min_dimension, longer at most max_dimension.
 
     Attributes:
       min_dimension, max_dimension: in pixels.
@@ -101,6 +115,10 @@ class KeepAspectRatioResizer(ImageResizer):
     @property
     def output_size(self) -> tuple[int, int] | None:
         return (self.max_dimension, self.max_dimension) if self.pad_to_max_dimension else None
+
+    @property
+    def has_padding(self) -> bool:
+        return self.pad_to_max_dimension
 
     def __call__(self, image: TensorLike) -> tuple[tf.Tensor, tf.Tensor]:
         image = tf.convert_to_tensor(image)
@@ -161,6 +179,10 @@ class PadToMultipleResizer(ImageResizer):
     """`pad_to_multiple_resizer`: padded at the bottom and right to multiples of `multiple`."""
 
     multiple: int
+
+    @property
+    def has_padding(self) -> bool:
+        return True
 
     def __call__(self, image: TensorLike) -> tuple[tf.Tensor, tf.Tensor]:
         image = tf.cast(image, tf.float32)

@@ -74,7 +74,7 @@ OPS: dict[str, Augmentation] = {
     "autoaugment_image": auto_augment.autoaugment_image,
 }
 
-# What the original really takes for a field that is not set, where that is not the schema's default.
+# What the original takes for a field that is not set, where that is not the default of the schema.
 _REAL_DEFAULTS = {"RandomDownscaleToTargetPixels": {"max_target_pixels": 800_000}}
 
 # Order of keypoints after a flip or a turn; no keypoints are read, so there is nothing to reorder.

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from ssd.core.image_resizer import resize_bilinear_legacy
+from ssd import image_resizer_builder
+from ssd.core.image_resizer import ImageResizer, resize_bilinear_legacy
 from ssd.data import augmentation, augmentation_builder, input_reader
 from ssd.data.augmentation import Augmentation
 from ssd.data.decoder import NUM_DROPPED_BOXES, PER_BOX_FIELDS, Decoder, Example
@@ -44,7 +45,7 @@ def train_dataset(
     label_map: LabelMap | None,
     num_classes: int,
     augmentations: Sequence[Augmentation],
-    image_size: tuple[int, int],
+    image_resizer: ImageResizer,
     batch_size: int,
     max_number_of_boxes: int,
     seed: int,
@@ -63,19 +64,29 @@ def train_dataset(
       label_map: see `Decoder`.
       num_classes: C.
       augmentations: ops of `augmentation`, applied in order.
-      image_size: (H, W) of the network's input; the aspect ratio is not kept.
-      batch_size: B.
+      image_resizer: gives images the form that the network takes.
+      batch_size: B; 1 for a resizer whose output size varies.
       max_number_of_boxes: G; an image with more keeps its first G boxes.
       seed: any int; decides the order of the records and all augmentations.
       start_example: number of the first example.
       shuffle: False reads the records in the order of the index, epoch after epoch.
 
     Returns:
-      Batches: image float32 [B, H, W, 3] in 0..255; source_id string [B]; original_image_size
-      int32 [B, 2]; groundtruth_boxes float32 [B, G, 4], groundtruth_classes_one_hot float32
-      [B, G, C] and groundtruth_weights float32 [B, G], rows from num_groundtruth_boxes int32 [B] on
-      all zero; NUM_DROPPED_BOXES and NUM_TRUNCATED_BOXES int32 [B].
+      Batches: image float32 [B, H, W, 3] in 0..255; true_image_shape int32 [B, 3]; source_id string
+      [B]; original_image_size int32 [B, 2]; groundtruth_boxes float32 [B, G, 4], relative to the
+      image with its padding; groundtruth_classes_one_hot float32 [B, G, C] and groundtruth_weights
+      float32 [B, G], rows from num_groundtruth_boxes int32 [B] on all zero; NUM_DROPPED_BOXES and
+      NUM_TRUNCATED_BOXES int32 [B].
+
+    Raises:
+      InputError: images of different sizes cannot be one batch.
     """
+    if image_resizer.output_size is None and batch_size != 1:
+        raise InputError(
+            f"train_config.batch_size: {batch_size}, but with this model.ssd.image_resizer every "
+            "image has a size of its own; set it to 1, or take fixed_shape_resizer or "
+            "keep_aspect_ratio_resizer with pad_to_max_dimension: true"
+        )
     source = ExampleSource(
         record_index, Decoder(label_map), num_classes, shuffle_seed=seed if shuffle else None
     )
@@ -85,7 +96,7 @@ def train_dataset(
     def make(number: tf.Tensor) -> Example:
         example_seed = tf.random.experimental.stateless_fold_in(root_seed, number)
         example = augmentation.apply(source.load(number), augmentations, example_seed)
-        example[_F.image] = _resize(example[_F.image], image_size)
+        example = _resized(example, image_resizer)
         return _fixed_shape_groundtruth(example, num_classes, max_number_of_boxes)
 
     examples = source.dataset(start_example, None, make)
@@ -165,7 +176,7 @@ def train_dataset_from_config(
         label_map=label_map,
         num_classes=num_classes,
         augmentations=augmentation_builder.build(config.train_config.data_augmentation_options),
-        image_size=input_reader.image_size_of(config.model.ssd.image_resizer),
+        image_resizer=image_resizer_builder.build(config.model.ssd.image_resizer),
         batch_size=config.train_config.batch_size,
         max_number_of_boxes=reader.max_number_of_boxes,
         seed=seed,
@@ -202,6 +213,22 @@ def _resize(image: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
     return tf.ensure_shape(resized, [*image_size, 3])
 
 
+def _resized(example: Example, image_resizer: ImageResizer) -> Example:
+    """Returns the example with its image resized, and boxes relative to the padded image."""
+    image, true_shape = image_resizer(example[_F.image])
+    image = tf.ensure_shape(image, [*(image_resizer.output_size or (None, None)), 3])
+    boxes = example[_F.groundtruth_boxes]
+    if image_resizer.has_padding:
+        share = tf.cast(true_shape[:2], tf.float32) / tf.cast(tf.shape(image)[:2], tf.float32)
+        boxes *= tf.tile(share, [2])
+    return {
+        **example,
+        _F.image: image,
+        _F.true_image_shape: true_shape,
+        _F.groundtruth_boxes: boxes,
+    }
+
+
 def _truncate(example: Example, max_number_of_boxes: int | None) -> Example:
     """Returns the example with its first boxes, their count and how many were left over."""
     count = tf.shape(example[_F.groundtruth_boxes])[0]
@@ -235,6 +262,7 @@ def _fixed_shape_groundtruth(
                 _F.image,
                 _F.source_id,
                 _F.original_image_size,
+                _F.true_image_shape,
                 _F.num_groundtruth_boxes,
                 NUM_DROPPED_BOXES,
                 NUM_TRUNCATED_BOXES,

@@ -47,13 +47,3 @@ def open_label_map(input_reader: Any, num_classes: int, place: str) -> LabelMap 
             f"({names}); correct model.ssd.num_classes or the label map"
         )
     return label_map
-
-
-def image_size_of(image_resizer: Any) -> tuple[int, int]:
-    """Returns (H, W) of an ImageResizer message; InputError unless it is a fixed shape."""
-    kind = image_resizer.WhichOneof("image_resizer_oneof")
-    if kind != "fixed_shape_resizer":
-        raise InputError(
-            f"model.ssd.image_resizer: {kind or 'none given'}; expected fixed_shape_resizer"
-        )
-    return image_resizer.fixed_shape_resizer.height, image_resizer.fixed_shape_resizer.width

@@ -6,12 +6,12 @@ from typing import Any
 
 import keras
 
+from ssd import image_resizer_builder
 from ssd.errors import InputError
 from ssd.models import (
     anchor_builder,
     box_predictor_builder,
     feature_extractor_builder,
-    image_resizer_builder,
     loss_builder,
     post_processing_builder,
     target_builder,

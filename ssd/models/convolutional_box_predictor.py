@@ -83,7 +83,7 @@ class ConvolutionalBoxPredictor(keras.layers.Layer):
 
     def build(self, input_shape: list[tuple[int | None, ...]]) -> None:
         for level, shape in enumerate(input_shape):
-            depth = max(min(shape[-1], self.max_depth), self.min_depth)
+            depth = max(min(int(shape[-1] or 0), self.max_depth), self.min_depth)
             count = self.num_layers_before_predictor if depth > 0 else 0
             names = [f"SharedConvolutions_{level}_Conv2d_{n}_1x1_{depth}" for n in range(count)]
             self.shared_layers.append(

@@ -116,6 +116,17 @@ class Detector:
             images = tf.stack(resized)
         return (2.0 / 255.0) * tf.cast(images, tf.float32) - 1.0
 
+    def detect(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the detections of one image, B = 1; see `postprocess`.
+
+        Args:
+          image: uint8 or float32 [h, w, 3] of any size, 0..255.
+        """
+        resized, true_image_shape = self.image_resizer(image)
+        predictions = self.predict(self.preprocess(resized[tf.newaxis]))
+        is_padded = self.image_resizer.has_padding
+        return self.postprocess(predictions, true_image_shape[tf.newaxis] if is_padded else None)
+
     def predict(self, preprocessed: tf.Tensor, training: bool = False) -> dict:
         """Returns box_encodings [B, A, 4], class_predictions_with_background [B, A, C+1], maps."""
         predictions = self.network(preprocessed, training=training)

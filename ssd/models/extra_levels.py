@@ -62,17 +62,24 @@ class SsdFeatureExtractor(keras.layers.Layer):
             inner, outer = depth(nominal // 2), depth(nominal)
             first = f"{base_name}_1_Conv2d_{number}_1x1_{inner}"
             second = f"{base_name}_2_Conv2d_{number}_3x3_s2_{outer}"
-            spatial = {"stride": 2, "use_explicit_padding": use_explicit_padding}
             pairs = [
                 (hyperparams.conv(inner, 1, name=f"{first}_conv"), f"{first}_batchnorm"),
             ]
             if use_depthwise:
                 name = f"{second}_depthwise"
-                conv = hyperparams.depthwise_before_1x1(3, name=f"{name}_conv", **spatial)
+                conv = hyperparams.depthwise_before_1x1(
+                    3, stride=2, use_explicit_padding=use_explicit_padding, name=f"{name}_conv"
+                )
                 pairs.append((conv, f"{name}_batchnorm"))
                 conv = hyperparams.conv(outer, 1, name=f"{second}_conv")
             else:
-                conv = hyperparams.conv(outer, 3, name=f"{second}_conv", **spatial)
+                conv = hyperparams.conv(
+                    outer,
+                    3,
+                    stride=2,
+                    use_explicit_padding=use_explicit_padding,
+                    name=f"{second}_conv",
+                )
             pairs.append((conv, f"{second}_batchnorm"))
             return [(conv, hyperparams.normalization(norm)) for conv, norm in pairs]
 

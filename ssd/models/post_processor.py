@@ -54,9 +54,15 @@ class PostProcessor:
             logit_scale=self.logit_scale,
         )
 
-    def class_scores(self, scores: tf.Tensor) -> tf.Tensor:
+    def class_scores(self, logits: tf.Tensor) -> tf.Tensor:
         """Returns float32 [B, A, C]: `scores` without the background's column."""
-        return scores[..., 1:] if self.has_background else scores
+        if self.score_converter == "SOFTMAX" or self.calibration.class_curves:
+            return self._without_background(self.scores(logits))
+        # Every column by itself: what is cut off afterwards need not be computed.
+        return self.scores(self._without_background(logits))
+
+    def _without_background(self, columns: tf.Tensor) -> tf.Tensor:
+        return columns[..., 1:] if self.has_background else columns
 
     def detections(
         self, raw_boxes: tf.Tensor, raw_scores: tf.Tensor, windows: tf.Tensor | None = None
@@ -71,7 +77,7 @@ class PostProcessor:
         nms, fields = self.nms, DetectionFields
         found = post_processing.multiclass_nms(
             raw_boxes,
-            self.class_scores(raw_scores),
+            self._without_background(raw_scores),
             score_threshold=nms.score_threshold,
             iou_threshold=nms.iou_threshold,
             max_detections_per_class=nms.max_detections_per_class,

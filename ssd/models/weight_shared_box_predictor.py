@@ -113,7 +113,7 @@ class WeightSharedBoxPredictor(keras.layers.Layer):
         self.projections: list[list[keras.layers.Layer]] = [[] for _ in range(num_levels)]
 
     def build(self, input_shape: list[tuple[int | None, ...]]) -> None:
-        channels = [shape[-1] for shape in input_shape]
+        channels = [int(shape[-1] or 0) for shape in input_shape]
         if len(set(channels)) > 1:
             # On ties whichever a Python set yields first, as the original has it.
             target = max(set(channels), key=channels.count)
