@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ssd.core.box_coder import FasterRcnnBoxCoder
+from ssd.core.image_resizer import FixedShapeResizer
+from ssd.models.detector import Detector
 from ssd.models.normalization import FusedBatchNormalization
-from ssd.models.detector import Detector, LossSettings, MatcherSettings, PostProcessingSettings
+from ssd.models.post_processor import NmsSettings, PostProcessor
+from ssd.models.ssd_loss import SsdLoss
 from ssd.standard_fields import PredictionFields
 
 NUM_CLASSES = 3
@@ -48,8 +52,21 @@ class SmallNetwork(keras.Model):
         }
 
 
-def _anchors() -> np.ndarray:
+def _not_trained(*_: object) -> object:
+    raise AssertionError("nothing is trained here")
+
+
+class CellAnchors:
     """float32 [48, 4]: cells row by row, in each one of 0.3 x 0.2 and one of 0.25 x 0.4."""
+
+    def num_anchors_per_location(self, num_feature_maps: int) -> list[int]:
+        return [_PER_CELL] * num_feature_maps
+
+    def generate(self, feature_map_shapes: object, image_size: object) -> np.ndarray:
+        return _anchors()
+
+
+def _anchors() -> np.ndarray:
     rows, columns = np.mgrid[0 : _CELLS[0], 0 : _CELLS[1]]
     centers = np.stack([(rows + 0.5) / _CELLS[0], (columns + 0.5) / _CELLS[1]], axis=-1)
     halves = np.array([[0.15, 0.1], [0.125, 0.2]])
@@ -65,13 +82,15 @@ def _build() -> Detector:
     network(keras.Input((*IMAGE_SIZE, 3), batch_size=1))
     return Detector(
         network,
-        _anchors(),
+        anchor_generator=CellAnchors(),
         num_classes=NUM_CLASSES,
-        image_size=IMAGE_SIZE,
-        box_code_scales=(10.0, 8.0, 5.0, 4.0),
-        matcher=MatcherSettings(0.5, 0.5, True, True),
-        loss=LossSettings(2.0, 0.25, 1.0, 1.0, 1.0, True, True),
-        post_processing=PostProcessingSettings(0.1, 0.6, 20, 25, 1.0),
+        image_resizer=FixedShapeResizer(*IMAGE_SIZE),
+        box_coder=FasterRcnnBoxCoder((10.0, 8.0, 5.0, 4.0)),
+        assign_targets=_not_trained,
+        unmatched_class_label=[0.0] * (NUM_CLASSES + 1),
+        loss=SsdLoss(_not_trained, _not_trained),
+        post_processor=PostProcessor(NmsSettings(0.1, 0.6, 20, 25)),
+        feature_map_shapes=[_CELLS],
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from flatbuffers import flexbuffers
 
 from export.detection_op import center_size_anchors, options_of, post_process_function
-from ssd.models.detector import PostProcessingSettings
+from ssd.models.post_processor import NmsSettings, PostProcessor
 
 
 def test_anchors_by_hand():
@@ -23,8 +23,8 @@ def test_no_anchors():
 
 
 def test_options_are_those_of_the_config(small_detector, monkeypatch):
-    settings = PostProcessingSettings(0.2, 0.45, 7, 9, 1.0)
-    monkeypatch.setattr(small_detector, "post_processing_settings", settings)
+    settings = PostProcessor(NmsSettings(0.2, 0.45, 7, 9))
+    monkeypatch.setattr(small_detector, "post_processor", settings)
     assert dataclasses.asdict(options_of(small_detector)) == {
         "max_detections": 9,
         "detections_per_class": 7,

@@ -32,14 +32,16 @@ def run(data: bytes, image: np.ndarray) -> dict[str, np.ndarray]:
 def fast_nms(detector, image, max_detections):
     """The op's fast mode in NumPy: every anchor's best class, then one greedy pass over all."""
     predictions = detector.predict(image)
-    encodings = predictions[PredictionFields.box_encodings].numpy()[0] / detector.box_code_scales
+    encodings = (
+        predictions[PredictionFields.box_encodings].numpy()[0] / detector.box_coder.scale_factors
+    )
     logits = predictions[PredictionFields.class_predictions_with_background].numpy()[0, :, 1:]
     anchors = center_size_anchors(detector.anchors)
     center = encodings[:, :2] * anchors[:, 2:] + anchors[:, :2]
     half = np.exp(encodings[:, 2:]) * anchors[:, 2:] / 2
     boxes = np.concatenate([center - half, center + half], axis=1)
     scores, classes = 1 / (1 + np.exp(-logits.max(1))), logits.argmax(1)
-    settings, kept = detector.post_processing_settings, []
+    settings, kept = detector.post_processor.nms, []
     for anchor in np.argsort(-scores, kind="stable"):
         if scores[anchor] < settings.score_threshold or len(kept) == max_detections:
             break

@@ -14,7 +14,12 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from ssd.config.messages import TrainEvalPipelineConfig
-from ssd.core.image_resizer import resize_bilinear_legacy
+from ssd.core.image_resizer import (
+    FixedShapeResizer,
+    IdentityResizer,
+    KeepAspectRatioResizer,
+    resize_bilinear_legacy,
+)
 from ssd.data import augmentation, example_source, input_pipeline
 from ssd.data.decoder import NUM_DROPPED_BOXES
 from ssd.data.input_pipeline import NUM_TRUNCATED_BOXES, explained
@@ -60,7 +65,7 @@ def _train(index: RecordIndex, **changes: Any) -> tf.data.Dataset:
         "label_map": None,
         "num_classes": 3,
         "augmentations": (),
-        "image_size": (60, 90),
+        "image_resizer": FixedShapeResizer(60, 90),
         "batch_size": 2,
         "max_number_of_boxes": 6,
         "seed": 5,
@@ -120,6 +125,7 @@ def test_static_shapes_and_types_of_a_training_batch(index: RecordIndex) -> None
         _F.image: ((2, 60, 90, 3), "float32"),
         _F.source_id: ((2,), "string"),
         _F.original_image_size: ((2, 2), "int32"),
+        _F.true_image_shape: ((2, 3), "int32"),
         _F.groundtruth_boxes: ((2, 6, 4), "float32"),
         _F.groundtruth_classes_one_hot: ((2, 6, 3), "float32"),
         _F.groundtruth_weights: ((2, 6), "float32"),
@@ -371,3 +377,22 @@ def test_real_photos(shared: Path) -> None:
     others = from_names(["giraffe"])
     dropped = [b[NUM_DROPPED_BOXES] for b in _eval(index, label_map=others)]
     assert np.sum(dropped) == 10
+
+
+def test_padded_images_hold_their_boxes_where_they_were(index: RecordIndex) -> None:
+    resizer = KeepAspectRatioResizer(40, 64, pad_to_max_dimension=True)
+    dataset = _train(index, image_resizer=resizer, shuffle=False, batch_size=5)
+    (batch,) = _take(dataset, 1)
+    assert batch[_F.image].shape == (5, 64, 64, 3)
+    height, width, _ = batch[_F.true_image_shape][3]
+    expected = np.array(_boxes(3, 0.03)) * np.array([height, width, height, width]) / 64
+    np.testing.assert_allclose(batch[_F.groundtruth_boxes][3, :3], expected, atol=1e-6)
+    # What is padding becomes 0 when it is scaled to [-1, 1].
+    assert np.all(batch[_F.image][3, height:] == 127.5)
+
+
+def test_images_of_different_sizes_come_one_by_one(index: RecordIndex) -> None:
+    (batch,) = _take(_train(index, image_resizer=IdentityResizer(), batch_size=1), 1)
+    assert tuple(batch[_F.true_image_shape][0]) == batch[_F.image].shape[1:]
+    with pytest.raises(InputError, match=r"^train_config.batch_size: 2, but with this model"):
+        _train(index, image_resizer=IdentityResizer())

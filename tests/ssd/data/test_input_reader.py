@@ -72,11 +72,3 @@ def test_label_map_placeholder() -> None:
         match=r"^train_input_reader.label_map_path still says PATH_TO_BE_CONFIGURED \(.*\); give",
     ):
         input_reader.open_label_map(reader, 3, "train_input_reader")
-
-
-def test_image_size() -> None:
-    fixed = _message("ImageResizer", "fixed_shape_resizer { height: 240 width: 320 }")
-    assert input_reader.image_size_of(fixed) == (240, 320)
-    for text, came in (("", "none given"), ("identity_resizer {}", "identity_resizer")):
-        with pytest.raises(InputError, match=f"image_resizer: {came}; expected fixed_shape"):
-            input_reader.image_size_of(_message("ImageResizer", text))

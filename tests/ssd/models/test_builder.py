@@ -5,7 +5,7 @@ import pytest
 
 from ssd.config import pipeline
 from ssd.errors import InputError
-from ssd.models import builder
+from ssd.models import builder, target_builder
 from ssd.models.builder import build_detector
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -19,7 +19,7 @@ def test_image_sizes_that_do_not_fit_are_refused(tiny_config, height, width):
     resizer.height, resizer.width = height, width
     with pytest.raises(
         InputError,
-        match=rf"fixed_shape_resizer: {height} x {width} \(height x width"
+        match=rf"image_resizer: {height} x {width} \(height x width"
         r"\) does not fit .* stride 32: give multiples of 32",
     ):
         build_detector(tiny_config.model)
@@ -58,15 +58,13 @@ def test_settings_arrive_where_they_act(tiny_config, monkeypatch):
     assert made["extractor"].backbone.stem_bn.momentum == pytest.approx(0.97)
     assert made["predictor"].tower_convs["box_encodings"][0].filters == 24
     assert made["predictor"].class_head.filters == 6 * 4
-    assert detector.box_code_scales == (10.0, 7.0, 5.0, 5.0)
-    assert (
-        detector.matcher_settings.matched_threshold,
-        detector.matcher_settings.unmatched_threshold,
-    ) == (0.5, 0.25)
-    assert detector.loss_settings.alpha is None
-    assert detector.loss_settings.delta == 0.5
-    assert detector.post_processing_settings.max_detections_per_class == 30
-    assert detector.post_processing_settings.logit_scale == 2.0
+    assert detector.box_coder.scale_factors == (10.0, 7.0, 5.0, 5.0)
+    matcher = detector.assigner.keywords["match"].keywords
+    assert (matcher["matched_threshold"], matcher["unmatched_threshold"]) == (0.5, 0.25)
+    assert detector.losses.classification_loss.keywords == {"gamma": 2.0, "alpha": None}
+    assert detector.losses.localization_loss.keywords == {"delta": 0.5}
+    assert detector.post_processor.nms.max_detections_per_class == 30
+    assert detector.post_processor.logit_scale == 2.0
 
 
 def test_fields_not_given_have_the_defaults_of_the_schema(tiny_config, monkeypatch):
@@ -91,18 +89,18 @@ def test_fields_not_given_have_the_defaults_of_the_schema(tiny_config, monkeypat
             part.ClearField(name)
     ssd.box_coder.faster_rcnn_box_coder.SetInParent()
     detector = build_detector(tiny_config.model)
-    assert detector.box_code_scales == (10.0, 10.0, 5.0, 5.0)
-    assert detector.loss_settings.normalize_loss_by_num_matches
-    assert not detector.loss_settings.normalize_loc_loss_by_codesize
-    assert detector.loss_settings.localization_weight == 1.0
+    assert detector.box_coder.scale_factors == (10.0, 10.0, 5.0, 5.0)
+    assert detector.losses.normalize_loss_by_num_matches
+    assert not detector.losses.normalize_loc_loss_by_codesize
+    assert detector.losses.localization_weight == 1.0
 
 
 def test_ignored_thresholds_match_every_anchor(tiny_config):
     message = tiny_config.model.ssd.matcher.argmax_matcher
     message.ignore_thresholds = True
-    found = builder._matcher(message)
-    assert found.matched_threshold is None
-    assert found.unmatched_threshold is None
+    found = target_builder.build(tiny_config.model.ssd).keywords["match"].keywords
+    assert found["matched_threshold"] is None
+    assert found["unmatched_threshold"] is None
 
 
 def test_the_seed_decides_the_initial_variables(tiny_detector, tiny_config):

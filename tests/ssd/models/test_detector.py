@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from ssd.core import classification_losses
 from ssd.standard_fields import InputFields, PredictionFields
 
 A, C = 774, 3
@@ -37,13 +39,13 @@ def predictions(
 @pytest.fixture
 def settings(tiny_detector):
     """Sets loss settings for one test: settings(alpha=None)."""
-    before = tiny_detector.loss_settings
+    before = tiny_detector.losses
 
     def change(**changes):
-        tiny_detector.loss_settings = replace(before, **changes)
+        tiny_detector.losses = replace(before, **changes)
 
     yield change
-    tiny_detector.loss_settings = before
+    tiny_detector.losses = before
 
 
 def test_preprocess_scales_to_minus_one_and_one(tiny_detector):
@@ -156,7 +158,8 @@ def test_loss_settings(tiny_detector, settings, changes, localization, classific
 
 
 def test_alpha_not_set_weighs_nothing(tiny_detector, settings):
-    settings(alpha=None, gamma=0.0)
+    plain = functools.partial(classification_losses.sigmoid_focal, gamma=0.0, alpha=None)
+    settings(classification_loss=plain)
     losses = tiny_detector.loss(predictions(), groundtruth([], [], []))
     # gamma 0 and no alpha: plain cross entropy.
     assert float(losses["classification_loss"]) == pytest.approx(A * 4 * np.log(2), rel=1e-5)
