@@ -11,17 +11,16 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from ssd.checkpoint_file import CheckpointFile, first_line, open_checkpoint
 from ssd.errors import InputError
 from ssd.models.detector import Detector
-
-_SLOT = "/.OPTIMIZER_SLOT/optimizer/momentum"
-# The original's optimizer keeps its decay beside the step counter; it is never anything but 0.
-_OPTIMIZER_DECAY = 0.0
+from ssd.moving_average import MovingAverages
+from ssd.optimizers import stored_state
+from ssd.optimizers.slot_optimizer import SlotOptimizer
+from ssd.tf1.shortcuts import require_same_shortcuts
 
 
 def assign_all(values: dict[str, tuple[tf.Variable, np.ndarray]]) -> None:
@@ -30,28 +29,45 @@ def assign_all(values: dict[str, tuple[tf.Variable, np.ndarray]]) -> None:
         variable.assign(value)
 
 
-def restore_model(detector: Detector, path: str | os.PathLike[str]) -> CheckpointFile:
+def restore_model(
+    detector: Detector, path: str | os.PathLike[str], *, prefers_averages: bool = False
+) -> CheckpointFile:
     """Restores every variable of the detector from `path`; returns the opened checkpoint.
+
+    Args:
+      detector: of the same model.
+      path: anything `checkpoint_file.find_prefix` takes.
+      prefers_averages: take the moving averages of the weights where a training checkpoint holds
+        them (`eval_config.use_moving_averages`).
 
     Raises:
       InputError: a variable is missing or of another shape; nothing has been assigned then.
     """
-    file = open_checkpoint(path)
     variables = {f"model/{key}": v for key, v in detector.checkpoint_variables().items()}
+    file = open_checkpoint(path).aligned_to(variables)
+    if file.is_tf1:
+        require_same_shortcuts(file.prefix, detector)
     _require(file, {key: tuple(v.shape) for key, v in variables.items()})
-    assign_all({key: (variable, file.read(key)) for key, variable in variables.items()})
+    sources = {key: key for key in variables}
+    if prefers_averages:
+        averages = {key: f"{key}{stored_state.AVERAGE_SLOT}" for key in variables}
+        sources |= {key: name for key, name in averages.items() if name in file.shapes}
+    assign_all({key: (variables[key], file.read(source)) for key, source in sources.items()})
     return file
 
 
 def restore_training(
-    detector: Detector, optimizer: keras.optimizers.SGD, path: str | os.PathLike[str]
+    detector: Detector,
+    optimizer: SlotOptimizer,
+    path: str | os.PathLike[str],
+    averages: MovingAverages | None = None,
 ) -> int:
-    """Restores variables, momentum slots and step; returns the step.
+    """Restores variables, the optimizer's slots, moving averages and step; returns the step.
 
     Raises:
-      InputError: anything is missing: this is no training checkpoint of this model.
+      InputError: anything is missing: this is no training checkpoint of this model and optimizer.
     """
-    slots = _momentum_slots(detector, optimizer)
+    slots = stored_state.slot_variables(optimizer, averages, _trained_paths(detector))
     file = open_checkpoint(path)
     _require(file, {key: tuple(slot.shape) for key, slot in slots.items()})
     wanted = {key: (slot, file.read(key)) for key, slot in slots.items()}
@@ -65,7 +81,8 @@ def save(
     folder: str | os.PathLike[str],
     detector: Detector,
     step: int,
-    optimizer: keras.optimizers.SGD | None = None,
+    optimizer: SlotOptimizer | None = None,
+    averages: MovingAverages | None = None,
     *,
     keep: int = 5,
 ) -> str:
@@ -73,14 +90,15 @@ def save(
 
     Args:
       folder: made if missing; its `checkpoint` state file then names the new checkpoint.
-      detector, step, optimizer: what is stored; without optimizer no slots are.
+      detector, step, optimizer, averages: what is stored; without optimizer the model alone.
       keep: older checkpoints beyond this many are deleted, after the new one is in place.
     """
     root = tf.train.Checkpoint(
         step=tf.Variable(step, dtype=tf.int64), model=_tree(detector.checkpoint_variables())
     )
     if optimizer is not None:
-        root.optimizer = _OptimizerNode(step, optimizer, detector)
+        trained = [v.value for v in detector.network.trainable_variables]
+        root.optimizer = stored_state.tree(optimizer, averages, trained, step)
     root.save_counter.assign(step)
     name = f"ckpt-{step}"
     aside = ""
@@ -124,45 +142,10 @@ def _forget_old(folder: Path, newest: str, keep: int) -> None:
             path.unlink(missing_ok=True)
 
 
-class _OptimizerNode(tf.Module):
-    """What the original's SGD stores: iter, decay, momentum, and a slot per trained variable."""
-
-    def __init__(self, step: int, optimizer: keras.optimizers.SGD, detector: Detector) -> None:
-        super().__init__()
-        self.iter = tf.Variable(step, dtype=tf.int64)
-        self.decay = tf.Variable(_OPTIMIZER_DECAY)
-        self.momentum = tf.Variable(float(optimizer.momentum))
-        # Under an untracked name: slots are reached through `get_slot` only.
-        self._no_dependency_slots = None
-        object.__setattr__(
-            self,
-            "_slots",
-            {
-                id(v): optimizer.momentums[n].value
-                for n, v in enumerate(trainable_variables(detector))
-            },
-        )
-
-    def get_slot_names(self) -> list[str]:
-        """Asked by the checkpoint writer."""
-        return ["momentum"]
-
-    def get_slot(self, variable: tf.Variable, slot_name: str) -> tf.Variable | None:
-        """Asked by the checkpoint writer for every object it stores."""
-        return self._slots.get(id(variable))
-
-
-def trainable_variables(detector: Detector) -> list[tf.Variable]:
-    """Returns the trained variables in the order of the optimizer's slots."""
-    return [v.value for v in detector.network.trainable_variables]
-
-
-def _momentum_slots(detector: Detector, optimizer: keras.optimizers.SGD) -> dict[str, tf.Variable]:
-    paths = {id(v): key for key, v in detector.checkpoint_variables().items()}
-    return {
-        f"model/{paths[id(variable)]}{_SLOT}": optimizer.momentums[n].value
-        for n, variable in enumerate(trainable_variables(detector))
-    }
+def _trained_paths(detector: Detector) -> list[str]:
+    """Of the trained variables, in the order of the optimizer's slots."""
+    paths = {id(v): f"model/{key}" for key, v in detector.checkpoint_variables().items()}
+    return [paths[id(v.value)] for v in detector.network.trainable_variables]
 
 
 def _tree(variables: dict[str, tf.Variable]) -> tf.Module:

@@ -24,7 +24,12 @@ _MIN_SECONDS_BETWEEN_UPDATES = 1.0
 
 
 def evaluate(
-    predictor: Predictor, records: Sequence[str], label_map: LabelMap, *, progress: bool = True
+    predictor: Predictor,
+    records: Sequence[str],
+    label_map: LabelMap,
+    *,
+    every: int = 1,
+    progress: bool = True,
 ) -> dict[str, Any]:
     """Returns the COCO metrics of `predictor` on all images of `records`.
 
@@ -32,6 +37,7 @@ def evaluate(
       predictor: its class ids must be those of `label_map`.
       records: TFRecord files or globs.
       label_map: names the classes of the records (label text counts, see `data.decoder`).
+      every: only each so-manieth record (`sample_1_of_n_examples`).
       progress: show a bar on stderr.
 
     Returns:
@@ -45,7 +51,7 @@ def evaluate(
     from ssd.data import input_pipeline, record_index
 
     _require_same_classes(predictor, label_map)
-    index = record_index.index_records(records)
+    index = record_index.index_records(records).every(every)
     dataset = input_pipeline.eval_dataset(
         record_index=index,
         label_map=label_map,

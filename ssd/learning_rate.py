@@ -86,9 +86,10 @@ def cosine_decay(
     total_steps.
     """
     decay_start = warmup_steps + hold_base_rate_steps
+    decay_steps = float(max(total_steps - decay_start, 1))  # none: the base rate to the end
 
     def rate(step: tf.Tensor) -> tf.Tensor:
-        phase = math.pi * (step - decay_start) / float(total_steps - decay_start)
+        phase = math.pi * (step - decay_start) / decay_steps
         value = 0.5 * learning_rate_base * (1.0 + tf.cos(phase))
         value = tf.where(step < decay_start, learning_rate_base, value)
         if warmup_steps > 0:
@@ -97,3 +98,10 @@ def cosine_decay(
         return tf.where(step > total_steps, 0.0, value)
 
     return rate
+
+
+def slowed_down(function: RateFunction, decay: float) -> RateFunction:
+    """Returns `function` divided by 1 + decay * step: Keras' own `decay` of an optimizer."""
+    if not decay:
+        return function
+    return lambda step: function(step) / (1.0 + decay * step)

@@ -177,7 +177,8 @@ def load_checkpoint_predictor(path: str | os.PathLike[str]) -> CheckpointPredict
     pipeline.require_obeyed(loaded, for_training=False)
     prefix = checkpoint_file.find_prefix(path)
     detector = builder.build_detector(loaded.message.model)
-    checkpoint.restore_model(detector, prefix)
+    prefers_averages = loaded.message.eval_config.use_moving_averages
+    checkpoint.restore_model(detector, prefix, prefers_averages=prefers_averages)
     labels = label_map_beside(config_path)
     return CheckpointPredictor(detector, label_maps.load(labels) if labels else None, prefix)
 

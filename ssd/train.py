@@ -18,14 +18,12 @@ from ssd.data import input_pipeline, input_reader
 from ssd.errors import InputError
 from ssd.evaluate import evaluate
 from ssd.fine_tune import restore_fine_tune
+from ssd.learner import Learner
 from ssd.metrics_log import MetricsLog
-from ssd.models.builder import build_detector
-from ssd.optimizer import build_optimizer
 from ssd.predictor import CheckpointPredictor
 from ssd.standard_fields import InputFields
 from ssd.train_progress import Progress, losses_text
 from ssd.train_setup import Plan, TrainOptions
-from ssd.train_step import make_train_step
 
 _STATISTICS_IMAGES = 256  # for batch-norm statistics; docs/results.md measures how many it takes
 _SUMMARY_EVERY = 20  # steps per TensorBoard point
@@ -61,15 +59,10 @@ class TrainingSession:
         self.index = input_reader.open_records(plan.config.train_input_reader, "train_input_reader")
         classes = plan.label_map.num_classes
         print(f"data: {len(self.index)} training images, {classes} classes", flush=True)
-        self.detector = build_detector(plan.config.model, seed=options.seed)
-        self.optimizer = build_optimizer(train_config.optimizer)
-        self.optimizer.build(self.detector.network.trainable_variables)
-        self.train_step = make_train_step(
-            self.detector,
-            self.optimizer,
-            gradient_clipping_by_norm=train_config.gradient_clipping_by_norm,
-            add_regularization_loss=train_config.add_regularization_loss,
-        )
+        self.learner = Learner(plan.config, seed=options.seed)
+        for line in self.learner.notes:
+            print(line, flush=True)
+        self.detector = self.learner.detector
         self.statistics = StatisticsEstimator(self.detector)
         self.predictor = CheckpointPredictor(self.detector, plan.label_map)
         self.step = self._start()
@@ -83,8 +76,8 @@ class TrainingSession:
         progress = Progress(self.step, self.num_steps, self.batch_size)
         save_every = self.options.checkpoint_every or self._eval_every
         for batch in itertools.islice(self._batches(), self.num_steps - self.step):
-            losses = {name: float(value) for name, value in self.train_step(batch).items()}
-            self.step = self._counted_steps()
+            losses = {name: float(value) for name, value in self.learner.train_step(batch).items()}
+            self.step = self.learner.step
             _require_finite(losses, self.step, batch)
             progress.update(self.step, losses)
             if self.step % _SUMMARY_EVERY == 0:
@@ -104,10 +97,12 @@ class TrainingSession:
         """Scores the current weights, keeps them in `best/` if they are, writes metrics.jsonl."""
         readers = self.plan.config.eval_input_reader
         records = [p for reader in readers for p in reader.tf_record_input_reader.input_path]
-        with self.statistics.swapped_in(self._statistics()):
+        # The statistics are those of the weights that are evaluated.
+        with self.learner.evaluated_weights(), self.statistics.swapped_in(self._statistics()):
             summary: dict[str, Any] = {"AP": None}
             if records:
-                summary = evaluate(self.predictor, records, self.plan.label_map)
+                every = max(readers[0].sample_1_of_n_examples, 1)
+                summary = evaluate(self.predictor, records, self.plan.label_map, every=every)
             ap, best = summary["AP"], self.metrics.best
             # Where AP says nothing yet, the newest weights are the ones to keep.
             if not best or (ap is not None and ap > best):
@@ -119,17 +114,17 @@ class TrainingSession:
 
     def save_checkpoint(self) -> str:
         """Writes checkpoints/ckpt-STEP with optimizer state; returns its prefix."""
-        return checkpoint.save(self.run.checkpoints, self.detector, self.step, self.optimizer)
+        return self.learner.save(self.run.checkpoints, self.step)
 
     def save_interrupted(self) -> str:
         """Saves wherever the interrupt fell, be it between an update and the loop's own count."""
-        self.step = self._counted_steps()
+        self.step = self.learner.step
         return self.save_checkpoint()
 
     def _start(self) -> int:
         """Restores or begins the run; returns the step it stands at."""
         if self.plan.resumes and any(self.run.checkpoints.glob("ckpt-*.index")):
-            step = checkpoint.restore_training(self.detector, self.optimizer, self.run.checkpoints)
+            step = self.learner.restore(self.run.checkpoints)
             print(f"resuming at step {step} of {self.num_steps}", flush=True)
             return step
         report = None
@@ -181,9 +176,6 @@ class TrainingSession:
             return False
         tqdm.write(f"stopping early: no better AP in {since_best} evaluations")
         return True
-
-    def _counted_steps(self) -> int:
-        return int(self.optimizer.iterations)
 
     def _show_metrics(self, summary: dict[str, Any]) -> None:
         with self.writer.as_default(step=self.step):

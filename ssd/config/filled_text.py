@@ -12,6 +12,7 @@ from ssd.config.messages import is_map, is_message, is_repeated
 _MARK = "  # default"
 # The original asks of these whether they are given at all, whatever their value.
 _ASKED_FOR_PRESENCE = (
+    "EvalConfig.use_moving_averages",
     "SsdFeatureExtractor.num_layers",
     "SsdFeatureExtractor.replace_preprocessor_with_placeholder",
 )

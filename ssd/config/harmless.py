@@ -74,7 +74,6 @@ HARMLESS: dict[str, str] = {
     ),
     "train_config.retain_original_images": _DRAWING,
     "train_config.summarize_gradients": _DRAWING,
-    "train_config.optimizer.moving_average_decay": "Used with use_moving_average.",
     **{
         f"train_config.data_augmentation_options.{field}": "Keypoints are not read."
         for field in (
@@ -116,15 +115,6 @@ REFUSED: dict[str, str] = {
         "not supported: multiclass scores are not read, so there is nothing to convert; remove it."
     ),
     "model.ssd.mask_head_config": "instance masks are not supported; remove it.",
-    "train_config.freeze_variables": (
-        "not supported; the original ignores it under TF2, so nothing would be frozen. Remove it."
-    ),
-    "train_config.update_trainable_variables": (
-        "not supported; the original ignores it under TF2, so everything is trained. Remove it."
-    ),
-    "train_config.bias_grad_multiplier": (
-        "not supported; the original ignores it under TF2. Remove it."
-    ),
     "eval_config.visualization_export_dir": "not supported; `detect` draws and writes pictures.",
     "eval_config.export_path": "not supported; `detect --json` writes detections.",
 }

@@ -42,7 +42,9 @@ REQUIRED: frozenset[str] = frozenset(
         "model.ssd.loss.classification_loss",
         "train_config",
         "train_config.optimizer",
+        "train_config.optimizer.adam_optimizer.learning_rate",
         "train_config.optimizer.momentum_optimizer.learning_rate",
+        "train_config.optimizer.rms_prop_optimizer.learning_rate",
     }
 )
 

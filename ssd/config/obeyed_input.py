@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ssd.config.rules import COUNT, Table, only
+from ssd.config.rules import COUNT, Table, at_least, only
 
 INPUT_READER: Table = {
     "": None,
@@ -11,7 +11,7 @@ INPUT_READER: Table = {
     "tf_record_input_reader.input_path": None,
     "shuffle": None,
     "max_number_of_boxes": COUNT,
-    "sample_1_of_n_examples": only(1),
+    "sample_1_of_n_examples": at_least(0),
     "input_type": only("TF_EXAMPLE", "INPUT_DEFAULT"),
 }
 
@@ -19,5 +19,5 @@ EVAL_CONFIG: Table = {
     "": None,
     "metrics_set": only("coco_detection_metrics"),
     "batch_size": COUNT,
-    "use_moving_averages": only(False),
+    "use_moving_averages": None,
 }

@@ -23,5 +23,6 @@ TRAIN_CONFIG: Table = {
     ),
     "fine_tune_checkpoint_version": None,  # the file itself says which it is
     "from_detection_checkpoint": None,
+    "load_all_detection_checkpoint_vars": None,
     "max_number_of_boxes": None,
 }

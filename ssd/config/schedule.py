@@ -18,17 +18,18 @@ def fit_schedule(train_config: Any, *, num_steps: int | None, batch_size: int | 
       train_config: TrainConfig message; its own num_steps and batch_size are the reference.
       num_steps, batch_size: the new ones; None keeps what the config says.
     """
-    step_factor = (num_steps or train_config.num_steps) / max(train_config.num_steps, 1)
+    # Without num_steps of its own, the config has no length that its schedule would be for.
+    own_steps = train_config.num_steps or num_steps or 1
+    step_factor = (num_steps or own_steps) / own_steps
     rate_factor = (batch_size or train_config.batch_size) / max(train_config.batch_size, 1)
     train_config.num_steps = num_steps or train_config.num_steps
     train_config.batch_size = batch_size or train_config.batch_size
     if step_factor == rate_factor == 1.0:
         return ""
-    changes = _scale_fields(
-        train_config.optimizer.momentum_optimizer.learning_rate, step_factor, rate_factor
-    )
+    kind = train_config.optimizer.WhichOneof("optimizer")
+    schedule = getattr(train_config.optimizer, kind).learning_rate
+    changes = _scale_fields(schedule, step_factor, rate_factor)
     previous = 0  # a short run can bring two steps of a manual schedule together
-    schedule = train_config.optimizer.momentum_optimizer.learning_rate
     for point in schedule.manual_step_learning_rate.schedule:
         point.step = previous = max(point.step, previous + 1)
     return "learning rate fitted to this run: " + ", ".join(changes)

@@ -1,9 +1,10 @@
-"""What a backbone yields."""
+"""What a backbone yields, and where checkpoints keep it."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import keras
 import tensorflow as tf
 
 
@@ -18,3 +19,16 @@ class BackboneFeatures(NamedTuple):
 
     levels: dict[int, tf.Tensor]
     ssd_maps: tuple[tf.Tensor, tf.Tensor]
+
+
+def backbone_paths(backbone: keras.layers.Layer) -> dict[str, keras.layers.Layer]:
+    """Returns the backbone's layers by their path in checkpoints, below `_feature_extractor`.
+
+    Only layers with variables are counted there, not what stands in for a batch norm.
+    """
+    layers = [
+        layer
+        for layer in backbone.layers_in_order()
+        if not isinstance(layer, keras.layers.Identity)
+    ]
+    return {f"classification_backbone/layer_with_weights-{n}": x for n, x in enumerate(layers)}

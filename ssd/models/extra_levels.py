@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from ssd.models.backbone import backbone_paths
 from ssd.models.hyperparams import ConvHyperparams
 from ssd.models.padding import pad_to_multiple
 
@@ -106,10 +107,7 @@ class SsdFeatureExtractor(keras.layers.Layer):
 
     def checkpoint_layers(self) -> dict[str, keras.layers.Layer]:
         """Layers by their path in checkpoints, below `_feature_extractor`."""
-        paths = {
-            f"classification_backbone/layer_with_weights-{n}": layer
-            for n, layer in enumerate(self.backbone.layers_in_order())
-        }
+        paths = backbone_paths(self.backbone)
         for level, pairs in enumerate(self.extra_levels, start=_BACKBONE_MAPS):
             place = 0
             for number, (conv, batch_norm) in enumerate(pairs):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from ssd.models.backbone import backbone_paths
 from ssd.models.hyperparams import ConvHyperparams
 from ssd.models.padding import pad_to_multiple, spatial_size
 
@@ -113,10 +114,7 @@ class FpnFeatureExtractor(keras.layers.Layer):
 
     def checkpoint_layers(self) -> dict[str, keras.layers.Layer]:
         """Layers by their path in checkpoints, below `_feature_extractor`."""
-        paths = {
-            f"classification_backbone/layer_with_weights-{n}": layer
-            for n, layer in enumerate(self.backbone.layers_in_order())
-        }
+        paths = backbone_paths(self.backbone)
         pyramid = "_fpn_features_generator"
         paths[f"{pyramid}/top_layers/0"] = self.top_projection
         for n, layer in enumerate(self.residual_projections):

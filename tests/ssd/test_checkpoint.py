@@ -13,22 +13,27 @@ from google.protobuf import text_format
 from ssd import checkpoint, checkpoint_file
 from ssd.config.messages import TrainEvalPipelineConfig
 from ssd.errors import InputError
+from ssd.moving_average import MovingAverages
 from ssd.optimizer import build_optimizer
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
+def build(detector, text: str):
+    config = TrainEvalPipelineConfig()
+    text_format.Parse(text, config.train_config.optimizer)
+    made = build_optimizer(config.train_config.optimizer)
+    made.build(detector.network.trainable_variables)
+    return made
+
+
 @pytest.fixture
 def optimizer(tiny_detector):
-    config = TrainEvalPipelineConfig()
-    text_format.Parse(
-        "train_config { optimizer { momentum_optimizer { momentum_optimizer_value: 0.75 "
-        "learning_rate { constant_learning_rate { learning_rate: 0.1 } } } } }",
-        config,
+    return build(
+        tiny_detector,
+        "momentum_optimizer { momentum_optimizer_value: 0.75 "
+        "learning_rate { constant_learning_rate { learning_rate: 0.1 } } }",
     )
-    made = build_optimizer(config.train_config.optimizer)
-    made.build(tiny_detector.network.trainable_variables)
-    return made
 
 
 def values(detector) -> dict[str, np.ndarray]:
@@ -71,6 +76,51 @@ def test_training_state_comes_back(tiny_detector, optimizer, tmp_path):
     assert int(optimizer.iterations) == 7
     for n, slot in enumerate(optimizer.momentums):
         np.testing.assert_array_equal(slot.numpy(), np.full(slot.shape, 0.5 + n))
+
+
+@pytest.mark.parametrize(
+    ("kind", "slots"),
+    [("rms_prop_optimizer", ("rms", "momentum")), ("adam_optimizer", ("m", "v"))],
+)
+def test_averages_and_all_slots_come_back(tiny_detector, tmp_path, kind, slots):
+    text = f"{kind} {{ learning_rate {{ constant_learning_rate {{}} }} }}"
+    optimizer = build(tiny_detector, text)
+    averages = MovingAverages([v.value for v in tiny_detector.network.trainable_variables], 0.9)
+    state = [*(slot.value for name in slots for slot in optimizer.slots[name]), *averages.averages]
+    for n, variable in enumerate(state):
+        variable.assign(tf.fill(variable.shape, 0.5 + n))
+    checkpoint.save(tmp_path, tiny_detector, 7, optimizer, averages)
+    for variable in state:
+        variable.assign(tf.zeros(variable.shape))
+    assert checkpoint.restore_training(tiny_detector, optimizer, tmp_path, averages) == 7
+    for n, variable in enumerate(state):
+        np.testing.assert_array_equal(variable.numpy(), np.full(variable.shape, 0.5 + n))
+    file = checkpoint_file.open_checkpoint(tmp_path)
+    assert file.read("optimizer/base_optimizer/iter") == 7
+    other = build(tiny_detector, text)
+    with pytest.raises(
+        InputError, match=rf"OPTIMIZER_SLOT/optimizer/{slots[0]} is missing, .*\(464 of 464 "
+    ):
+        checkpoint.restore_training(tiny_detector, other, tmp_path)  # of a run without averages
+
+
+def test_averages_can_take_the_place_of_the_weights(tiny_detector, optimizer, tmp_path):
+    averages = MovingAverages([v.value for v in tiny_detector.network.trainable_variables], 0.9)
+    for average in averages.averages:
+        average.assign(tf.fill(average.shape, 0.125))
+    saved = values(tiny_detector)
+    trained = {id(v.value) for v in tiny_detector.network.trainable_variables}
+    prefix = checkpoint.save(tmp_path, tiny_detector, 7, optimizer, averages)
+    checkpoint.restore_model(tiny_detector, prefix, prefers_averages=True)
+    for key, variable in tiny_detector.checkpoint_variables().items():
+        expected = np.full(variable.shape, 0.125) if id(variable) in trained else saved[key]
+        np.testing.assert_array_equal(variable.numpy(), expected, err_msg=key)
+    checkpoint.restore_model(tiny_detector, prefix)
+    require_equal(values(tiny_detector), saved)
+    # Where none are stored, the weights it is.
+    prefix = checkpoint.save(tmp_path / "best", tiny_detector, 7)
+    checkpoint.restore_model(tiny_detector, prefix, prefers_averages=True)
+    require_equal(values(tiny_detector), saved)
 
 
 def test_slots_belong_to_their_variables(tiny_detector, optimizer, tmp_path):
@@ -206,18 +256,6 @@ class TestFinding:
     def test_nothing_there(self, tmp_path, given, message):
         with pytest.raises(InputError, match=message):
             checkpoint_file.find_prefix(tmp_path / given)
-
-
-def test_a_tf1_checkpoint_is_named_as_such(shared):
-    index = (
-        "data/checkpoint_indexes/official_tf1_ssd_mobilenet_v2_coco_2018_03_29__model.ckpt.index"
-    )
-    with pytest.raises(
-        InputError,
-        match=r"model\.ckpt: a TF1 checkpoint \(.*\.\.\.\); the kit "
-        r"restores TF2 checkpoints",
-    ):
-        checkpoint_file.open_checkpoint(shared / index)
 
 
 def test_a_damaged_index(tmp_path):

@@ -21,7 +21,7 @@ def test_schedules_are_those_of_the_original(golden_data, case):
     config = TrainEvalPipelineConfig()
     message = config.train_config.optimizer.momentum_optimizer.learning_rate
     text_format.Parse(str(golden[f"case{case}_config"]), message)
-    ours = rates(rate_function(message), golden["steps"])
+    ours = rates(rate_function(message, "learning_rate"), golden["steps"])
     # float32 steps of a cosine near its end: 1 + cos loses digits, 1e-8 of a rate of 0.08.
     np.testing.assert_allclose(ours, golden[f"case{case}_lr"], rtol=1e-6, atol=1e-8)
 
@@ -43,6 +43,20 @@ def test_cosine_by_hand():
     assert rates(function, [0, 5, 20, 59, 60, 80, 90, 120, 121]) == pytest.approx(
         [0.2, 0.35, 0.8, 0.8, 0.8, 0.6, 0.4, 0.0, 0.0], abs=1e-7
     )
+
+
+def test_a_cosine_without_room_for_it():
+    """Warm-up and hold fill the run: no decay, and no division by 0 at its end."""
+    function = learning_rate.cosine_decay(0.8, 50, 0.2, 20, 30)
+    assert rates(function, [20, 49, 50, 51]) == pytest.approx([0.8, 0.8, 0.8, 0.0])
+
+
+def test_slowed_down_by_hand():
+    function = learning_rate.slowed_down(learning_rate.manual_step(0.6, [(4, 0.3)]), 0.25)
+    # 0.6 / 1, 0.6 / 1.5, 0.3 / 2
+    assert rates(function, [0, 2, 4]) == pytest.approx([0.6, 0.4, 0.15])
+    same = learning_rate.constant(0.7)
+    assert learning_rate.slowed_down(same, 0.0) is same
 
 
 def test_exponential_decay_by_hand():

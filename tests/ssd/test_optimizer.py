@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from google.protobuf import text_format
 from ssd.config.messages import TrainEvalPipelineConfig
 from ssd.config.schedule import fit_schedule
 from ssd.errors import InputError
-from ssd.optimizer import build_optimizer, rate_function
+from ssd.optimizer import build_optimizer, rate_function, rate_note
 
 
 def train_config(learning_rate: str, num_steps: int = 1000, batch_size: int = 32):
@@ -26,33 +28,121 @@ def schedule_of(config, kind: str):
     return getattr(config.optimizer.momentum_optimizer.learning_rate, kind)
 
 
-def test_updates_are_those_of_the_original(golden_data):
-    golden = np.load(golden_data / "momentum_optimizer.npz")
-    config = TrainEvalPipelineConfig()
-    text_format.Parse(str(golden["config"]), config.train_config.optimizer)
-    optimizer = build_optimizer(config.train_config.optimizer)
+def optimizer_message(text: str):
+    message = TrainEvalPipelineConfig().train_config.optimizer
+    text_format.Parse(text, message)
+    return message
+
+
+TF2_CASES = (
+    "momentum",
+    "momentum_0",
+    "rms_prop",
+    "rms_prop_momentum_0",
+    "rms_prop_epsilon_0",
+    "adam",
+    "adam_defaults",
+)
+TF1_CASES = tuple(case for case in TF2_CASES if case != "rms_prop_epsilon_0")
+
+
+@pytest.mark.parametrize(
+    ("file", "case"),
+    [("optimizers.npz", case) for case in TF2_CASES]
+    + [("optimizers_tf1.npz", case) for case in TF1_CASES],
+)
+def test_updates_are_those_of_the_original(golden_data, file, case):
+    """The rate of most cases changes on the way, which is where momentum differs under TF1."""
+    golden = np.load(golden_data / file)
+    optimizer = build_optimizer(
+        optimizer_message(str(golden[f"{case}/config"])), is_tf1="tf1" in file
+    )
+    kernel, bias = keras.Variable(golden["kernel"]), keras.Variable(golden["bias"])
+    optimizer.build([kernel, bias])
+    update = tf.function(lambda g, h: optimizer.apply([g, h], [kernel, bias]))
+    for n in range(6):
+        update(tf.constant(golden["kernel_gradients"][n]), tf.constant(golden["bias_gradients"][n]))
+        # TF1's Adam multiplies up the powers of beta: 2e-6 of a weight near 1.
+        np.testing.assert_allclose(kernel.numpy(), golden[f"{case}/kernel"][n], atol=3e-6)
+        np.testing.assert_allclose(bias.numpy(), golden[f"{case}/bias"][n], atol=3e-6)
+
+
+@pytest.mark.parametrize("case", range(3))
+def test_trajectories_of_the_shared_recording(oracle, case):
+    golden = np.load(oracle / "ops/optimizers.npz")
+    optimizer = build_optimizer(optimizer_message(str(golden[f"case{case}_config"])))
     variable = keras.Variable(golden["w0"])
     optimizer.build([variable])
-    for gradient, expected in zip(golden["grads"], golden["trajectory"], strict=True):
+    expected = golden[f"case{case}_trajectory"]
+    for gradient, after in zip(golden["grads"], expected, strict=True):
         optimizer.apply([tf.constant(gradient)], [variable])
-        np.testing.assert_allclose(variable.numpy(), expected, atol=1e-6)
+        np.testing.assert_allclose(variable.numpy(), after, atol=1e-6)
 
 
-def test_momentum_by_hand():
-    config = train_config(
-        "manual_step_learning_rate { initial_learning_rate: 0.5 "
-        "schedule { step: 1 learning_rate: 0.1 } }"
+def test_a_subset_can_be_updated():
+    """Frozen variables: their slots stay at their initial values."""
+    optimizer = build_optimizer(
+        optimizer_message("momentum_optimizer { learning_rate { constant_learning_rate {} } }")
     )
-    optimizer = build_optimizer(config.optimizer)
-    variable = keras.Variable([1.0, -2.0])
-    optimizer.build([variable])
-    optimizer.apply([tf.constant([2.0, 4.0])], [variable])
-    # v = -0.5 * g = (-1, -2); the first update uses the rate of step 0.
-    np.testing.assert_allclose(variable.numpy(), [0.0, -4.0], atol=1e-6)
-    optimizer.apply([tf.constant([1.0, 0.0])], [variable])
-    # v = 0.9 * (-1, -2) - 0.1 * (1, 0) = (-1, -1.8).
-    np.testing.assert_allclose(variable.numpy(), [-1.0, -5.8], atol=1e-6)
-    assert int(optimizer.iterations) == 2
+    first, second = keras.Variable([1.0, 2.0]), keras.Variable([5.0])
+    optimizer.build([first, second])
+    optimizer.apply([tf.constant([3.0])], [second])
+    # The default rate is 0.002: v = -0.006.
+    np.testing.assert_allclose(second.numpy(), [4.994], atol=1e-6)
+    np.testing.assert_array_equal(first.numpy(), [1.0, 2.0])
+    assert [slot.numpy().tolist() for slot in optimizer.slots["momentum"]] == [
+        [0.0, 0.0],
+        [pytest.approx(-0.006)],
+    ]
+
+
+RMS_PROP = "rms_prop_optimizer {{ learning_rate {{ constant_learning_rate {{}} }} {} }}"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_tf1", "note"),
+    [
+        pytest.param(
+            RMS_PROP.format("decay: 0.25"),
+            False,
+            r"rms_prop_optimizer\.decay 0\.25: divides the learning rate by 1 \+ 0\.25 \* step",
+            id="TF2",
+        ),
+        pytest.param(RMS_PROP.format("decay: 0"), False, "^$", id="TF2 without decay"),
+        pytest.param(RMS_PROP.format(""), True, "^$", id="TF1"),
+        pytest.param(
+            "momentum_optimizer { learning_rate { constant_learning_rate {} } }",
+            False,
+            "^$",
+            id="momentum",
+        ),
+    ],
+)
+def test_what_decay_does_to_the_rate_is_said(text, is_tf1, note):
+    assert re.search(note, rate_note(optimizer_message(text), is_tf1=is_tf1))
+
+
+def test_the_rate_that_is_reported_is_the_one_used():
+    text = RMS_PROP.format("decay: 0.25").replace("rate {}", "rate { learning_rate: 0.3 }")
+    optimizer = build_optimizer(optimizer_message(text))
+    optimizer.iterations.assign(2)
+    # 0.3 / (1 + 0.25 * 2)
+    assert float(optimizer.learning_rate) == pytest.approx(0.2)
+
+
+def test_no_optimizer():
+    with pytest.raises(
+        InputError, match=r"train_config\.optimizer: none given; expected momentum_"
+    ):
+        build_optimizer(optimizer_message("use_moving_average: false"))
+
+
+@pytest.mark.parametrize("kind", ["momentum_optimizer", "rms_prop_optimizer", "adam_optimizer"])
+def test_an_error_names_the_optimizer_it_is_in(kind):
+    with pytest.raises(
+        InputError, match=rf"train_config\.optimizer\.{kind}\.learning_rate: no sch"
+    ):
+        build_optimizer(optimizer_message(f"{kind} {{}}"))
 
 
 @pytest.mark.parametrize(
@@ -63,9 +153,9 @@ def test_momentum_by_hand():
         ),
         pytest.param(
             "cosine_decay_learning_rate { total_steps: 50 warmup_steps: 40 "
-            "hold_base_rate_steps: 10 }",
-            r"cosine_decay_learning_rate: warmup_steps 40 \+ hold_base_rate_steps 10 leave "
-            r"nothing of total_steps 50",
+            "hold_base_rate_steps: 11 }",
+            r"cosine_decay_learning_rate: warmup_steps 40 \+ hold_base_rate_steps 11 are above "
+            r"total_steps 50",
             id="no room for the cosine",
         ),
         pytest.param(
@@ -90,7 +180,7 @@ def test_contradicting_schedules_are_refused(text, message):
     with pytest.raises(
         InputError, match=rf"train_config\.optimizer\.momentum_optimizer.*{message}"
     ):
-        rate_function(train_config(text).optimizer.momentum_optimizer.learning_rate)
+        build_optimizer(train_config(text).optimizer)
 
 
 COSINE = (
@@ -221,7 +311,7 @@ def test_fitting_to_what_it_is_changes_nothing(steps, batch):
 def test_a_run_of_few_steps_still_has_a_schedule(text, steps):
     config = train_config(text)
     fit_schedule(config, num_steps=steps, batch_size=1)
-    rate = rate_function(config.optimizer.momentum_optimizer.learning_rate)
+    rate = rate_function(config.optimizer.momentum_optimizer.learning_rate, "learning_rate")
     # 1 / 32 of the file's rate.
     first = float(rate(tf.constant(0.0)))
     assert 0.0 < first <= 0.4 / 32 * 1.001

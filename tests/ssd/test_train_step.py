@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from ssd.moving_average import MovingAverages
 from ssd.optimizer import build_optimizer
 from ssd.standard_fields import InputFields
 from ssd.train_step import compute_losses, make_train_step
+from ssd.trainable import choose_trained
+
+# Of a float32 near 1, such as gamma, over the elements of a variable.
+ROUNDING = 1e-6
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +94,65 @@ def test_one_step_is_rate_times_gradient(tiny_detector, optimizer, batch, regula
     assert np.all(after[f"{stem}/moving_variance"] > 0.997)
     assert np.all(after[f"{stem}/moving_variance"] < 1.0)
     assert np.any(after[f"{stem}/moving_mean"] != 0.0)
+
+
+def moved_by(detector, optimizer, batch, **settings) -> dict[str, np.ndarray]:
+    """{key: change} of every variable in one step from the initial values."""
+    before = values(detector)
+    make_train_step(detector, optimizer, **settings)(batch)
+    after = values(detector)
+    return {key: after[key] - before[key] for key in before}
+
+
+def test_biases_alone_are_multiplied(tiny_detector, optimizer, batch):
+    gradients = gradients_by_hand(tiny_detector, batch)
+    biases = [key for key in gradients if key.endswith("/bias")]
+    assert len(biases) == 5  # 3 projections and 2 heads; no beta counts
+    # Those in front of a batch norm have hardly any gradient, those of the heads have.
+    assert sum(np.linalg.norm(gradients[key]) > 1e3 * ROUNDING for key in biases) >= 2
+    moved = moved_by(tiny_detector, optimizer, batch, bias_grad_multiplier=3.0)
+    for key, gradient in gradients.items():
+        factor = 3.0 if key in biases else 1.0
+        size = np.linalg.norm(gradient) * 0.026666 * factor
+        difference = np.linalg.norm(moved[key] + 0.026666 * factor * gradient)
+        assert difference <= 1e-2 * size + ROUNDING, key
+
+
+def test_frozen_variables_stay_and_are_not_in_the_norm(tiny_detector, optimizer, batch):
+    gradients = gradients_by_hand(tiny_detector, batch)
+    trained = choose_trained(tiny_detector, freeze_variables=["classification_backbone"])
+    keys = {key for key in gradients if "classification_backbone" not in key}
+    assert len(trained) == len(keys) < len(gradients)
+    norm = np.sqrt(sum(np.sum(gradients[key].astype(np.float64) ** 2) for key in keys))
+    moved = moved_by(
+        tiny_detector, optimizer, batch, trained=trained, gradient_clipping_by_norm=0.5
+    )
+    for key in gradients:
+        if key in keys:
+            expected = -0.026666 * min(1.0, 0.5 / norm) * gradients[key]
+            difference = np.linalg.norm(moved[key] - expected)
+            assert difference <= 1e-2 * np.linalg.norm(expected) + ROUNDING, key
+        else:
+            assert not np.any(moved[key]), key
+    assert any(np.any(moved[k]) for k in moved if "backbone" in k and k.endswith("/moving_mean"))
+    for slot, variable in zip(
+        optimizer.momentums, tiny_detector.network.trainable_variables, strict=True
+    ):
+        is_trained = any(variable is other for other in trained)
+        assert is_trained or not np.any(slot.numpy())
+
+
+def test_averages_follow_the_weights(tiny_detector, optimizer, batch):
+    weights = [v.value for v in tiny_detector.network.trainable_variables]
+    averages = MovingAverages(weights, 0.9999)
+    step = make_train_step(tiny_detector, optimizer, averages=averages)
+    step(batch)
+    first = [weight.numpy() for weight in weights]
+    step(batch)
+    for average, before, after in zip(averages.averages, first, weights, strict=True):
+        # 2 / 11 and 3 / 12 of the old are kept, of nothing at first.
+        expected = 0.25 * (9 / 11 * before) + 0.75 * after.numpy()
+        np.testing.assert_allclose(average.numpy(), expected, rtol=1e-4, atol=1e-7)
 
 
 def test_losses_without_training_touch_nothing(tiny_detector, batch):
