@@ -165,14 +165,17 @@ def fields_by_path(
 ) -> Iterator[tuple[str, Any]]:
     """Yields every dotted path below a message with its FieldDescriptor, outer fields first.
 
-    A message that would hold itself is not entered a second time.
+    A message that would hold itself is not entered a second time. Of a map of messages, the fields
+    are those of its values.
     """
     for field in descriptor.fields:
         path = f"{prefix}.{field.name}" if prefix else field.name
         yield path, field
-        if is_message(field) and field.message_type.full_name not in seen:
-            below = (*seen, field.message_type.full_name)
-            yield from fields_by_path(field.message_type, path, below)
+        inner = field.message_type
+        if is_map(field):
+            inner = inner.fields_by_name["value"].message_type or inner
+        if inner is not None and inner.full_name not in seen:
+            yield from fields_by_path(inner, path, (*seen, inner.full_name))
 
 
 _SCHEMA = read_schema()

@@ -14,7 +14,8 @@ _MOST_REFUSED_LISTED = 6
 _HEAD = """\
 # pipeline.config: which settings are obeyed
 
-Generated from the tables in `ssd/config/`; to change this page, change those.
+Generated from the tables in `ssd/config/`; to change this page, change those. Where a setting does
+something else than in the TF Object Detection API is in [differences.md](differences.md).
 
 A setting is obeyed, or it is harmless, or the file is refused with the line and the name of the
 setting. Nothing is silently ignored.
@@ -34,17 +35,25 @@ clears the others.
 ## Obeyed
 
 Accepted values stand in parentheses; without any, every value is. A setting that is not given has
-the default of the schema, and that has to be accepted too: `encode_background_as_zeros (true)` has
-the default false, so it must be given. Of alternatives, one must be given unless said otherwise.
+the default of the schema, and that has to be accepted too: `num_classes (1 or more)` has the
+default 0, so it must be given. Of alternatives, one must be given unless said otherwise.
 
 """
 
 _TAIL = """
 Settings that must fit together:
 
-- Height and width are 33 or more, and the feature maps down to level 5 halve exactly, because the
-  feature pyramid adds maps of doubled size. Multiples of 32 always do.
-- `multiscale_anchor_generator` has the `min_level` and `max_level` of `feature_extractor.fpn`.
+- Height and width are 33 or more. With a feature pyramid the feature maps down to level 5 halve
+  exactly, because maps of doubled size are added; multiples of 32 always do, and with
+  `use_explicit_padding` every size does. Where sizes vary from image to image, `pad_to_multiple` is
+  a multiple of 32, and `batch_size` is 1.
+- The anchor generator has as many levels, layers or grids as there are feature maps, and where heads
+  are shared the same number of anchors on each.
+- `box_code_size` is that of the box coder; `use_depthwise` heads have a `kernel_size` above 1.
+- `hard_example_miner`, `random_example_sampler` and `expected_loss_weights` exclude each other where
+  they contradict, and the miner does not go with `weighted_sigmoid_focal`.
+- `soft_nms_sigma`, `use_static_shapes`, `use_combined_nms`, `use_class_agnostic_nms` and
+  `change_coordinate_frame` exclude each other as in the original.
 - `unmatched_threshold` is not above `matched_threshold`; it is below it when
   `negatives_lower_than_unmatched` is false.
 - `max_detections_per_class` is not above `max_total_detections`.

@@ -21,7 +21,7 @@ def files(tmp_path: Path) -> list[Path]:
     text = ZOO.read_text(encoding="utf-8")
     contents = {
         "good.config": text,
-        "softmax.config": text.replace("SIGMOID", "SOFTMAX"),
+        "refused.config": text.replace("num_classes: 90", "num_classes: 0"),
         "broken.config": "model {\n  sdd {\n  }\n}\n",
     }
     for name, content in contents.items():
@@ -33,12 +33,11 @@ def test_check_prints_a_line_per_file_and_setting(
     files: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.check(files) is False
-    good, softmax, broken = files
-    line = softmax.read_text().splitlines().index("      score_converter: SOFTMAX") + 1
+    good, other, broken = files
+    line = other.read_text().splitlines().index("    num_classes: 0") + 1
     assert capsys.readouterr().out.splitlines() == [
         f"{good}: obeyed",
-        f"{softmax}:{line}: model.ssd.post_processing.score_converter: SOFTMAX is not supported; "
-        "supported: SIGMOID.",
+        f"{other}:{line}: model.ssd.num_classes: 0 is not supported; supported: 1 or more.",
         f"{broken}:2: model.sdd: unknown field. Did you mean ssd?",
         "3 files: 1 obeyed, 1 refused, 1 not readable",
     ]
@@ -58,11 +57,11 @@ def test_check_prints_one_json_object(
     assert cli.check([*files, missing], as_json=True) is False
     printed = json.loads(capsys.readouterr().out)
     assert list(printed) == ["files"]
-    good, softmax, broken, gone = printed["files"]
+    good, other, broken, gone = printed["files"]
     assert good == {"file": str(files[0]), "obeyed": True, "refused": []}
-    assert softmax["obeyed"] is False
-    assert [set(refusal) for refusal in softmax["refused"]] == [{"line", "path", "why"}]
-    assert softmax["refused"][0]["path"] == "model.ssd.post_processing.score_converter"
+    assert other["obeyed"] is False
+    assert [set(refusal) for refusal in other["refused"]] == [{"line", "path", "why"}]
+    assert other["refused"][0]["path"] == "model.ssd.num_classes"
     assert broken["refused"] == [
         {"line": 2, "path": "model.sdd", "why": "unknown field. Did you mean ssd?"}
     ]
