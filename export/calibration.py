@@ -11,7 +11,7 @@ import numpy as np
 
 from export.detection_op import input_size
 from ssd.data import input_pipeline, record_index
-from ssd.data.example_source import epoch_order
+from ssd.data.example_order import epoch_order
 from ssd.data.record_files import expand
 from ssd.data.record_index import RecordIndex
 from ssd.errors import InputError

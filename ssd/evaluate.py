@@ -18,6 +18,7 @@ from ssd.label_map import LabelMap
 from ssd.predictor import Predictor, load_predictor, local_model
 from ssd.run_folder import config_beside
 from ssd.standard_fields import DetectionFields, InputFields
+from ssd.voc_metrics import PREFIXES, VocMetrics
 
 # A tqdm bar for people, nothing for scripts and pipes.
 _MIN_SECONDS_BETWEEN_UPDATES = 1.0
@@ -29,6 +30,7 @@ def evaluate(
     label_map: LabelMap,
     *,
     every: int = 1,
+    metrics_sets: Sequence[str] = (),
     progress: bool = True,
 ) -> dict[str, Any]:
     """Returns the COCO metrics of `predictor` on all images of `records`.
@@ -38,11 +40,12 @@ def evaluate(
       records: TFRecord files or globs.
       label_map: names the classes of the records (label text counts, see `data.decoder`).
       every: only each so-manieth record (`sample_1_of_n_examples`).
+      metrics_sets: computed beside COCO's (`eval_config.metrics_set`); see `voc_metrics.PREFIXES`.
       progress: show a bar on stderr.
 
     Returns:
-      {"AP": ..., "AP50": ..., ..., "per_class": {...}}; fractions, None where there is nothing
-      to measure.
+      {"AP": ..., "AP50": ..., ..., "per_class": {...}}, then the metrics of other sets under the
+      original's names; fractions, None where there is nothing to measure.
 
     Raises:
       InputError: records missing, empty or damaged; label maps contradict each other.
@@ -60,6 +63,7 @@ def evaluate(
         batch_size=predictor.batch_size,
     )
     metrics = CocoMetrics(label_map)
+    others = [VocMetrics(name, label_map) for name in metrics_sets if name in PREFIXES]
     with tqdm(
         total=len(index),
         unit="image",
@@ -72,28 +76,44 @@ def evaluate(
             arrays = {name: np.asarray(value) for name, value in batch.items()}
             detections = predictor(arrays[InputFields.image])
             for row in range(len(arrays[InputFields.source_id])):
-                _add(metrics, arrays, detections, row)
+                _add(metrics, others, arrays, detections, row)
             bar.update(len(arrays[InputFields.source_id]))
-    return metrics.summarize()
+    summary = metrics.summarize()
+    for other in others:
+        summary |= other.summarize()
+    return summary
 
 
 def _add(
-    metrics: CocoMetrics, batch: dict[str, np.ndarray], detections: dict[str, np.ndarray], row: int
+    metrics: CocoMetrics,
+    others: Sequence[VocMetrics],
+    batch: dict[str, np.ndarray],
+    detections: dict[str, np.ndarray],
+    row: int,
 ) -> None:
     boxes = slice(0, int(batch[InputFields.num_groundtruth_boxes][row]))
     found = slice(0, int(detections[DetectionFields.num_detections][row]))
     height, width = batch[InputFields.original_image_size][row]
+    both = {
+        "groundtruth_boxes": batch[InputFields.groundtruth_boxes][row, boxes],
+        "groundtruth_classes": batch[InputFields.groundtruth_classes][row, boxes],
+        "detection_boxes": detections[DetectionFields.detection_boxes][row, found],
+        "detection_scores": detections[DetectionFields.detection_scores][row, found],
+        "detection_classes": detections[DetectionFields.detection_classes][row, found],
+    }
     metrics.add(
         source_id=batch[InputFields.source_id][row].decode(),
         image_size=(int(height), int(width)),
-        groundtruth_boxes=batch[InputFields.groundtruth_boxes][row, boxes],
-        groundtruth_classes=batch[InputFields.groundtruth_classes][row, boxes],
         groundtruth_is_crowd=batch[InputFields.groundtruth_is_crowd][row, boxes],
         groundtruth_area=batch[InputFields.groundtruth_area][row, boxes],
-        detection_boxes=detections[DetectionFields.detection_boxes][row, found],
-        detection_scores=detections[DetectionFields.detection_scores][row, found],
-        detection_classes=detections[DetectionFields.detection_classes][row, found],
+        **both,
     )
+    for other in others:
+        other.add(
+            groundtruth_difficult=batch[InputFields.groundtruth_difficult][row, boxes],
+            groundtruth_group_of=batch[InputFields.groundtruth_group_of][row, boxes],
+            **both,
+        )
 
 
 def _require_same_classes(predictor: Predictor, label_map: LabelMap) -> None:
@@ -129,7 +149,8 @@ def run(
     """The `evaluate` verb; arguments are its flags. Prints the table or one JSON object."""
     records, labels = _data(model, data, split, records, label_map)
     predictor = load_predictor(model, num_threads=threads)
-    summary = evaluate(predictor, records, labels, progress=not as_json)
+    voc = ("pascal_voc_detection_metrics",)
+    summary = evaluate(predictor, records, labels, metrics_sets=voc, progress=not as_json)
     if output:
         folder = Path(output)
         folder.mkdir(parents=True, exist_ok=True)
@@ -141,6 +162,8 @@ def run(
         return
     print(f"{getattr(predictor, 'name', model)} on {', '.join(records)}")
     print(format_table(summary))
+    voc_map = summary["PascalBoxes_Precision/mAP@0.5IOU"]
+    print(f"Pascal VOC mAP@0.5  {'n/a' if voc_map is None else f'{voc_map:.4f}'}")
 
 
 def _data(

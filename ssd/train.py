@@ -102,7 +102,13 @@ class TrainingSession:
             summary: dict[str, Any] = {"AP": None}
             if records:
                 every = max(readers[0].sample_1_of_n_examples, 1)
-                summary = evaluate(self.predictor, records, self.plan.label_map, every=every)
+                summary = evaluate(
+                    self.predictor,
+                    records,
+                    self.plan.label_map,
+                    every=every,
+                    metrics_sets=self.plan.config.eval_config.metrics_set,
+                )
             ap, best = summary["AP"], self.metrics.best
             # Where AP says nothing yet, the newest weights are the ones to keep.
             if not best or (ap is not None and ap > best):
@@ -181,7 +187,7 @@ class TrainingSession:
         with self.writer.as_default(step=self.step):
             for name, value in summary.items():
                 if isinstance(value, float):
-                    tf.summary.scalar(f"coco/{name}", value)
+                    tf.summary.scalar(name if "/" in name else f"coco/{name}", value)
         shown = "  ".join(f"{name} {_fraction(summary[name])}" for name in ("AP", "AP50", "AP75"))
         tqdm.write(f"step {self.step}: {shown}")
 

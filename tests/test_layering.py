@@ -36,6 +36,7 @@ _PARTS = _ROOMS | {
     "train_step",
     "batch_norm_statistics",
     "coco_metrics",
+    "voc_metrics",
     "visualize",
     "run_folder",
     "tflite_file",

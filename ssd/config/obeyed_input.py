@@ -12,12 +12,20 @@ INPUT_READER: Table = {
     "shuffle": None,
     "max_number_of_boxes": COUNT,
     "sample_1_of_n_examples": at_least(0),
+    "sample_from_datasets_weights": at_least(0),
     "input_type": only("TF_EXAMPLE", "INPUT_DEFAULT"),
 }
 
 EVAL_CONFIG: Table = {
     "": None,
-    "metrics_set": only("coco_detection_metrics"),
+    "metrics_set": only(
+        "coco_detection_metrics",
+        "pascal_voc_detection_metrics",
+        "weighted_pascal_voc_detection_metrics",
+        "open_images_V2_detection_metrics",
+        "oid_V2_detection_metrics",
+        why="COCO's are computed in any case.",
+    ),
     "batch_size": COUNT,
     "use_moving_averages": None,
 }

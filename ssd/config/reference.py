@@ -14,8 +14,8 @@ _MOST_REFUSED_LISTED = 6
 _HEAD = """\
 # pipeline.config: which settings are obeyed
 
-Generated from the tables in `ssd/config/`; to change this page, change those. Where a setting does
-something else than in the TF Object Detection API is in [differences.md](differences.md).
+Generated from the tables in `ssd/config/`; to change this page, change those. Where a setting
+does something else than in the TF Object Detection API is in [differences.md](differences.md).
 
 A setting is obeyed, or it is harmless, or the file is refused with the line and the name of the
 setting. Nothing is silently ignored.
@@ -47,11 +47,11 @@ Settings that must fit together:
   exactly, because maps of doubled size are added; multiples of 32 always do, and with
   `use_explicit_padding` every size does. Where sizes vary from image to image, `pad_to_multiple` is
   a multiple of 32, and `batch_size` is 1.
-- The anchor generator has as many levels, layers or grids as there are feature maps, and where heads
-  are shared the same number of anchors on each.
+- The anchor generator has as many levels, layers or grids as there are feature maps; where heads
+  are shared, also the same number of anchors on each.
 - `box_code_size` is that of the box coder; `use_depthwise` heads have a `kernel_size` above 1.
-- `hard_example_miner`, `random_example_sampler` and `expected_loss_weights` exclude each other where
-  they contradict, and the miner does not go with `weighted_sigmoid_focal`.
+- `hard_example_miner`, `random_example_sampler` and `expected_loss_weights` exclude each other
+  where they contradict, and the miner does not go with `weighted_sigmoid_focal`.
 - `soft_nms_sigma`, `use_static_shapes`, `use_combined_nms`, `use_class_agnostic_nms` and
   `change_coordinate_frame` exclude each other as in the original.
 - `unmatched_threshold` is not above `matched_threshold`; it is below it when

@@ -35,6 +35,13 @@ def problems(config: Any) -> Iterator[Problem]:
     for index, option in enumerate(train.data_augmentation_options):
         place = f"train_config.data_augmentation_options[{index}]"
         yield from together_augmentation.problems(option, place)
+    weights = config.train_input_reader.sample_from_datasets_weights
+    paths = config.train_input_reader.tf_record_input_reader.input_path
+    if weights and (len(weights) != len(paths) or not any(weights)):
+        yield (
+            "train_input_reader.sample_from_datasets_weights",
+            f"{len(weights)} weights for {len(paths)} input_path; give one above 0 for each.",
+        )
     for index in range(1, len(config.eval_input_reader)):
         yield f"eval_input_reader[{index}]", "only one eval_input_reader is supported; remove it."
 

@@ -1,7 +1,7 @@
 """Example number i of a run -> its record, decoded and checked; the same i gives the same record.
 
-Numbers count on through the epochs: example i is position i % N of epoch i // N. Nothing else
-decides what is read, so a run may begin at any number and use any number of threads.
+Numbers count on through the epochs; `example_order` says which record each is. Nothing else decides
+what is read, so a run may begin at any number and use any number of threads.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from ssd.data import record_faults
 from ssd.data.decoder import Decoder, Example
+from ssd.data.example_order import EpochOrder, ExampleOrder, WeightedOrder
 from ssd.data.record_index import RecordIndex
 from ssd.errors import InputError
 from ssd.standard_fields import LABEL_ID_OFFSET, InputFields
@@ -26,20 +27,6 @@ _CHUNK = 1024
 
 _NUMBER = "example_number"
 _IS_MARK = "is_mark"
-
-
-@functools.lru_cache(maxsize=4)
-def epoch_order(num_records: int, seed: int, epoch: int) -> np.ndarray:
-    """Returns int64 [num_records], the order of the records in one epoch.
-
-    A permutation: records sorted by the words of a Philox stream whose key is (seed, epoch). NumPy
-    keeps that stream the same in all its versions, unlike `Generator.permutation`.
-    """
-    key = np.array([seed % 2**64, epoch], np.uint64)
-    words = np.random.Philox(key=key).random_raw(num_records)
-    order = np.argsort(words, kind="stable")
-    order.flags.writeable = False
-    return order
 
 
 class ExampleSource:
@@ -56,14 +43,16 @@ class ExampleSource:
         self._records = record_index
         self._decode = decode
         self._num_classes = num_classes
-        self._shuffle_seed = shuffle_seed
+        sizes, weights = record_index.dataset_sizes, record_index.dataset_weights
+        self._order: ExampleOrder = (
+            WeightedOrder(sizes, weights, shuffle_seed)
+            if weights
+            else EpochOrder(len(record_index), shuffle_seed)
+        )
 
     def record_number(self, number: int) -> int:
         """Returns which record of the index example `number` is."""
-        epoch, position = divmod(int(number), len(self._records))
-        if self._shuffle_seed is None:
-            return position
-        return int(epoch_order(len(self._records), self._shuffle_seed, epoch)[position])
+        return self._order.record_number(int(number))
 
     def load(self, number: tf.Tensor) -> Example:
         """Returns example `number` (int64 []) as `Decoder` does; source_id is never empty.

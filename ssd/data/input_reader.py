@@ -15,6 +15,8 @@ from ssd.label_map import LabelMap
 def open_records(input_reader: Any, place: str) -> RecordIndex:
     """Returns the index of an InputReader's records; `place` is the name of its section.
 
+    With `sample_from_datasets_weights` every input_path is a data set of its own.
+
     Raises:
       InputError: as `record_index.index_records`, or the reader is of another kind.
     """
@@ -22,8 +24,18 @@ def open_records(input_reader: Any, place: str) -> RecordIndex:
     if kind != "tf_record_input_reader":
         raise InputError(f"{place}: {kind or 'no reader given'}; expected tf_record_input_reader")
     paths = input_reader.tf_record_input_reader.input_path
-    index = record_index.index_records(paths, f"{place}.tf_record_input_reader.input_path")
-    return index.every(max(input_reader.sample_1_of_n_examples, 1))
+    path_place = f"{place}.tf_record_input_reader.input_path"
+    every, weights = (
+        max(input_reader.sample_1_of_n_examples, 1),
+        tuple(input_reader.sample_from_datasets_weights),
+    )
+    if not weights:
+        return record_index.index_records(paths, path_place).every(every)
+    datasets = [
+        record_index.index_records(path, f"{path_place}[{n}]").every(every)
+        for n, path in enumerate(paths)
+    ]
+    return record_index.joined(datasets, weights)
 
 
 def open_label_map(input_reader: Any, num_classes: int, place: str) -> LabelMap | None:

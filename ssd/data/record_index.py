@@ -39,12 +39,16 @@ class RecordIndex:
       file_numbers: int32 [records], which of `files` holds the record.
       offsets: int64 [records], the byte at which the record's 12-byte header begins.
       lengths: int64 [records], bytes between header and trailing checksum.
+      dataset_sizes, dataset_weights: records and weight of each data set, one after the other, that
+        examples are drawn from in proportion; empty: every record counts alike.
     """
 
     files: tuple[str, ...]
     file_numbers: np.ndarray
     offsets: np.ndarray
     lengths: np.ndarray
+    dataset_sizes: tuple[int, ...] = ()
+    dataset_weights: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -99,6 +103,24 @@ def index_records(input_path: str | Sequence[str], place: str = "records") -> Re
                 f"needed; the conversion that wrote it failed or was cut off: run it again"
             )
     return RecordIndex(tuple(files), file_numbers, records[:, 0], records[:, 1])
+
+
+def joined(indexes: Sequence[RecordIndex], weights: Sequence[float]) -> RecordIndex:
+    """Returns one index of several data sets, each with its weight."""
+    first_files = np.cumsum([0, *(len(index.files) for index in indexes)])
+    return RecordIndex(
+        files=tuple(file for index in indexes for file in index.files),
+        file_numbers=np.concatenate(
+            [
+                (index.file_numbers + first).astype(np.int32)
+                for index, first in zip(indexes, first_files[:-1], strict=True)
+            ]
+        ),
+        offsets=np.concatenate([index.offsets for index in indexes]),
+        lengths=np.concatenate([index.lengths for index in indexes]),
+        dataset_sizes=tuple(len(index) for index in indexes),
+        dataset_weights=tuple(weights),
+    )
 
 
 def read_record(file: str, offset: int, length: int) -> bytes:

@@ -174,17 +174,15 @@ def test_input_errors_are_one_line_and_code_2(tmp_path, project, arguments, line
 
 def test_a_refused_config_is_code_2(tmp_path, project):
     good = project / "pipeline_configs/ssd_mobilenet_v2_fpnlite_320x320_coco17_tpu-8.config"
-    text = good.read_text().replace("use_moving_average: false", "use_moving_average: true")
+    text = good.read_text().replace("num_classes: 90", "num_classes: 0")
     (tmp_path / "bad.config").write_text(text)
     done = run(
         "config", "check", "bad.config", str(good), "--json", folder=tmp_path, project=project
     )
     assert done.returncode == 2
     first, second = json.loads(done.stdout)["files"]
-    line = 1 + text[: text.index("use_moving_average: true")].count("\n")
+    line = 1 + text[: text.index("num_classes: 0")].count("\n")
     assert (first["obeyed"], second["obeyed"]) == (False, True)
-    assert [(r["line"], r["path"]) for r in first["refused"]] == [
-        (line, "train_config.optimizer.use_moving_average")
-    ]
+    assert [(r["line"], r["path"]) for r in first["refused"]] == [(line, "model.ssd.num_classes")]
     done = run("config", "check", str(good), folder=tmp_path, project=project)
     assert done.returncode == 0

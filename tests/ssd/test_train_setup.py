@@ -148,8 +148,8 @@ def write_config(tiny_config, path: str = "my.config") -> str:
             id="misspelt --set",
         ),
         pytest.param(
-            {"overrides": ("train_config.optimizer.use_moving_average=true",)},
-            r"use_moving_average",
+            {"overrides": ("model.ssd.explicit_background_class=true",)},
+            r"explicit_background_class",
             id="refused setting",
         ),
         pytest.param(

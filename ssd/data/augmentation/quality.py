@@ -45,7 +45,7 @@ def random_downscale_to_target_pixels(
     *,
     random_coef: float = 0.0,
     min_target_pixels: int = 300_000,
-    max_target_pixels: int = 500_000,
+    max_target_pixels: int = 800_000,
 ) -> Example:
     """Returns the example shrunk to about a drawn number of pixels; never enlarged.
 

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from ssd.data import example_source
 from ssd.data.decoder import Decoder
-from ssd.data.example_source import ExampleSource, epoch_order
+from ssd.data.example_order import epoch_order
+from ssd.data.example_source import ExampleSource
 from ssd.data.record_index import index_records
 from ssd.errors import InputError
 from ssd.standard_fields import InputFields

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 from google.protobuf import text_format
 
 from ssd.config.messages import message_class
@@ -72,3 +73,19 @@ def test_label_map_placeholder() -> None:
         match=r"^train_input_reader.label_map_path still says PATH_TO_BE_CONFIGURED \(.*\); give",
     ):
         input_reader.open_label_map(reader, 3, "train_input_reader")
+
+
+def test_weighted_data_sets(record: Callable[..., bytes], tmp_path: Path) -> None:
+    for name, count in (("a", 3), ("b", 2)):
+        with tf.io.TFRecordWriter(str(tmp_path / f"{name}.tfrecord")) as writer:
+            for n in range(count):
+                writer.write(record(f"{name}{n}", [[0.1, 0.1, 0.5, 0.5]], [1]))
+    text = (
+        "tf_record_input_reader { "
+        f'input_path: ["{tmp_path}/a.tfrecord", "{tmp_path}/b.tfrecord"] }} '
+        "sample_from_datasets_weights: [0.2, 0.8]"
+    )
+    index = input_reader.open_records(_message("InputReader", text), "train_input_reader")
+    assert (index.dataset_sizes, len(index)) == ((3, 2), 5)
+    assert index.dataset_weights == pytest.approx((0.2, 0.8))
+    assert b"b1" in index.read(4)
