@@ -46,8 +46,10 @@ def make_train_step(
 
     @tf.function(reduce_retracing=True, autograph=False)
     def train_step(batch: Batch) -> dict[str, tf.Tensor]:
+        # What is drawn in a step follows from its number, so that a resumed run draws the same.
+        seed = tf.stack([tf.cast(optimizer.iterations.value, tf.int64), 0])
         with tf.GradientTape() as tape:
-            losses = compute_losses(detector, batch, training=True)
+            losses = compute_losses(detector, batch, training=True, seed=seed)
             total = losses["localization_loss"] + losses["classification_loss"]
             if add_regularization_loss:
                 total += losses["regularization_loss"]
@@ -68,9 +70,14 @@ def make_train_step(
     return train_step
 
 
-def compute_losses(detector: Detector, batch: Batch, *, training: bool) -> dict[str, tf.Tensor]:
-    """Returns localization_loss, classification_loss and regularization_loss of one batch."""
+def compute_losses(
+    detector: Detector, batch: Batch, *, training: bool, seed: tf.Tensor | None = None
+) -> dict[str, tf.Tensor]:
+    """Returns localization_loss, classification_loss and regularization_loss of one batch.
+
+    `seed` (int [2]) decides which anchors a random_example_sampler draws.
+    """
     preprocessed = detector.preprocess(batch[InputFields.image])
     predictions = detector.predict(preprocessed, training=training)
-    losses = detector.loss(predictions, batch)
+    losses = detector.loss(predictions, batch, seed)
     return {**losses, "regularization_loss": detector.regularization_loss()}

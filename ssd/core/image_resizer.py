@@ -133,7 +133,8 @@ class KeepAspectRatioResizer(ImageResizer):
             return resized, true_shape
         values = (tf.constant(self.per_channel_pad_value) + 1.0) * _MIDDLE
         full = (self.max_dimension, self.max_dimension)
-        return _padded(resized, full, values), true_shape
+        # Where it is traced for images of any size, nothing else says that this one is known.
+        return tf.ensure_shape(_padded(resized, full, values), [*full, 3]), true_shape
 
 
 @dataclass(frozen=True)
