@@ -421,6 +421,8 @@ def test_stage_equals_the_recording(recording: Recording, stage: str) -> None:
 
 def main(oracle: Path) -> None:
     """Prints docs/parity.md."""
+    from tests.ssd import test_operation_parity  # late: pytest does not need it
+
     print(HEAD)
     for model in MODELS:
         recording = Recording(oracle / model)
@@ -431,6 +433,8 @@ def main(oracle: Path) -> None:
                 flag = "" if row.difference <= row.tolerance else " **exceeded**"
                 values = f"{row.difference:.2g}{flag} | {row.tolerance:.2g}"
                 print(f"| {row.stage} | {values} | {row.unit} |")
+    for line in test_operation_parity.table(oracle):
+        print(line)
 
 
 if __name__ == "__main__":
