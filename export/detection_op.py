@@ -85,9 +85,14 @@ def input_size(detector: Detector) -> tuple[int, int]:
     """Returns (H, W) of the file's input.
 
     Raises:
-      InputError: images have no fixed size, or are padded: runtimes only stretch them.
+      InputError: images have no fixed size, or are padded, or gray: runtimes only stretch them.
     """
     size = detector.image_size
+    if detector.image_resizer.channels != 3:
+        raise InputError(
+            "model.ssd.image_resizer: convert_to_grayscale: a .tflite file takes RGB images; "
+            "export-saved-model takes every resizer"
+        )
     if size is None or detector.image_resizer.has_padding:
         raise InputError(
             "model.ssd.image_resizer: a .tflite file takes images of one size, stretched to it; "

@@ -106,7 +106,8 @@ class StatisticsEstimator:
     def _trace(self, detector: Detector) -> Callable[[tf.Tensor], None]:
         """A training-mode pass after which the moving statistics are those of the batch alone."""
 
-        spec = tf.TensorSpec([None, *(detector.image_size or (None, None)), 3], tf.float32)
+        size, channels = detector.image_size or (None, None), detector.image_resizer.channels
+        spec = tf.TensorSpec([None, *size, channels], tf.float32)
 
         @tf.function(input_signature=[spec], autograph=False)
         def forward(images: tf.Tensor) -> None:

@@ -1,25 +1,27 @@
 """Detections against groundtruth -> the 12 COCO numbers, and those numbers for a screen.
 
-Pixels and xywh exist only inside this file.
+Pixels and xywh exist only here and in `coco_evaluation.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ssd.coco_categories import (
+    NO_CATEGORIES,
+    CategoryMetrics,
+    metrics_of_categories,
+    require_known,
+)
+from ssd.coco_evaluation import CocoImage, evaluate_images
 from ssd.errors import InputError
+from ssd.label_map import LabelMap
+from ssd.metric_names import COCO_NAMES, class_names
 
-if TYPE_CHECKING:
-    from ssd.label_map import LabelMap
-
-
-METRIC_NAMES = (
-    "AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl",
-)  # fmt: skip
+METRIC_NAMES = tuple(COCO_NAMES)
 
 # What each number says, and what is not there when it has no value.
 _ROWS = {
@@ -38,19 +40,6 @@ _ROWS = {
 }
 
 
-@dataclass(frozen=True)
-class _Image:
-    """One image's share of the evaluation, in pixels."""
-
-    groundtruth_xywh: NDArray[np.float64]  # [N, 4]
-    groundtruth_classes: NDArray[np.int64]  # [N]
-    groundtruth_is_crowd: NDArray[np.bool_]  # [N]
-    groundtruth_area: NDArray[np.float64]  # [N]
-    detection_xywh: NDArray[np.float64]  # [D, 4]
-    detection_scores: NDArray[np.float64]  # [D]
-    detection_classes: NDArray[np.int64]  # [D]
-
-
 class CocoMetrics:
     """Collects images one by one; `summarize` scores all of them.
 
@@ -58,20 +47,24 @@ class CocoMetrics:
     is_crowd takes a box out of the count, as in the TF Object Detection API's COCO metrics:
     `difficult` and `group_of` boxes are measured like any other.
 
+    Args:
+      label_map: names the classes.
+      categories: which numbers by category to add to the summary.
+
     Attributes:
       num_images: how many were added.
       num_unknown_detections: detections of a class id that the label map does not have; they are
         left out, since nothing can be said about them.
+
+    Raises:
+      InputError: a super-category names a class that the label map does not have.
     """
 
-    def __init__(self, label_map: LabelMap) -> None:
-        shown = [label_map.name_of(item.id) for item in label_map.items]
-        # What people call two classes may be the same word; the record's own name never is.
-        self._names = {
-            item.id: name if shown.count(name) == 1 else item.name
-            for item, name in zip(label_map.items, shown, strict=True)
-        }
-        self._images: list[_Image] = []
+    def __init__(self, label_map: LabelMap, categories: CategoryMetrics = NO_CATEGORIES) -> None:
+        require_known(categories, label_map)
+        self._label_map, self._categories = label_map, categories
+        self._names = class_names(label_map)
+        self._images: list[CocoImage] = []
         self.num_unknown_detections = 0
 
     @property
@@ -138,7 +131,7 @@ class CocoMetrics:
         gt_xywh = _to_xywh_pixels(gt_boxes, image_size)
         given_area = _array(where, "groundtruth_area", area, np.float64, (count,))
         self._images.append(
-            _Image(
+            CocoImage(
                 groundtruth_xywh=gt_xywh,
                 groundtruth_classes=classes,
                 groundtruth_is_crowd=_array(where, "groundtruth_is_crowd", crowd, bool, (count,)),
@@ -158,22 +151,20 @@ class CocoMetrics:
           The 12 names of `METRIC_NAMES`, each a fraction in [0, 1] or None where there is nothing
           to measure (no groundtruth of that size); and `per_class`, in the order of class ids:
           {name: {"AP": fraction or None, "AP50": fraction or None, "boxes": groundtruth boxes of
-          this class without crowds}}.
+          this class without crowds}}. Then the numbers by category that were asked for.
         """
         boxes = dict.fromkeys(self._names, 0)
         for image in self._images:
             for class_id in image.groundtruth_classes[~image.groundtruth_is_crowd].tolist():
                 boxes[class_id] += 1
-        stats = [-1.0] * len(METRIC_NAMES)
-        per_class: dict[int, dict[str, float | None]] = {}
-        if self._images and self._names:
-            stats, per_class = self._evaluate()
-        summary: dict[str, Any] = dict(zip(METRIC_NAMES, map(_fraction, stats), strict=True))
+        numbers, per_class = evaluate_images(self._images, list(self._names))
+        summary: dict[str, Any] = dict(numbers)
         summary["per_class"] = {
-            name: {**per_class.get(class_id, {"AP": None, "AP50": None}), "boxes": boxes[class_id]}
+            name: {key: per_class[class_id][key] for key in ("AP", "AP50")}
+            | {"boxes": boxes[class_id]}
             for class_id, name in self._names.items()
         }
-        return summary
+        return summary | metrics_of_categories(self._categories, self._label_map, per_class)
 
     def _check_classes(self, where: str, classes: NDArray[np.int64]) -> None:
         for class_id in classes.tolist():
@@ -182,77 +173,6 @@ class CocoMetrics:
                     f"{where}: groundtruth class id {class_id}, but the label map has "
                     f"{sorted(self._names)}; evaluate with the label map the records were made of."
                 )
-
-    def _evaluate(self) -> tuple[list[float], dict[int, dict[str, float | None]]]:
-        # Inside the function so that `--help` does not pay for the import.
-        from faster_coco_eval import COCO, COCOeval_faster
-
-        groundtruth, detections = COCO(print_function=_silent), COCO(print_function=_silent)
-        shared = {
-            "images": [{"id": number + 1} for number in range(self.num_images)],
-            "categories": [{"id": class_id} for class_id in self._names],
-        }
-        groundtruth.dataset = {**shared, "annotations": self._groundtruth_annotations()}
-        # Filled by hand: the library's own loader would add a polygon to every detection.
-        detections.dataset = {**shared, "annotations": self._detection_annotations()}
-        groundtruth.createIndex()
-        detections.createIndex()
-        evaluator = COCOeval_faster(groundtruth, detections, "bbox", print_function=_silent)
-        evaluator.run()
-        # [T, R, K, A, M] -> [T, R, K]: all areas, 100 detections; IoU 0.50 is the first of T.
-        precision = evaluator.eval["precision"][:, :, :, 0, -1]
-        per_class = {
-            class_id: {
-                "AP": _mean_precision(precision[:, :, k]),
-                "AP50": _mean_precision(precision[0, :, k]),
-            }
-            for k, class_id in enumerate(evaluator.params.catIds)
-        }
-        return [float(value) for value in evaluator.all_stats[: len(METRIC_NAMES)]], per_class
-
-    def _groundtruth_annotations(self) -> list[dict[str, Any]]:
-        annotations: list[dict[str, Any]] = []
-        for number, image in enumerate(self._images):
-            for xywh, class_id, is_crowd, area in zip(
-                image.groundtruth_xywh.tolist(),
-                image.groundtruth_classes.tolist(),
-                image.groundtruth_is_crowd.tolist(),
-                image.groundtruth_area.tolist(),
-                strict=True,
-            ):
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1,  # 0 would read as "unmatched"
-                        "image_id": number + 1,
-                        "category_id": class_id,
-                        "bbox": xywh,
-                        "area": area,
-                        "iscrowd": int(is_crowd),
-                    }
-                )
-        return annotations
-
-    def _detection_annotations(self) -> list[dict[str, Any]]:
-        annotations: list[dict[str, Any]] = []
-        for number, image in enumerate(self._images):
-            for xywh, class_id, score in zip(
-                image.detection_xywh.tolist(),
-                image.detection_classes.tolist(),
-                image.detection_scores.tolist(),
-                strict=True,
-            ):
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1,
-                        "image_id": number + 1,
-                        "category_id": class_id,
-                        "bbox": xywh,
-                        "area": xywh[2] * xywh[3],
-                        "iscrowd": 0,
-                        "score": score,
-                    }
-                )
-        return annotations
 
 
 def format_table(summary: dict[str, Any]) -> str:
@@ -298,16 +218,3 @@ def _to_xywh_pixels(boxes: NDArray[np.float64], image_size: tuple[int, int]) -> 
     return np.stack(
         [xmin * width, ymin * height, (xmax - xmin) * width, (ymax - ymin) * height], axis=-1
     )
-
-
-def _mean_precision(precision: NDArray[np.float64]) -> float | None:
-    measured = precision[precision > -1]
-    return float(measured.mean()) if measured.size else None
-
-
-def _fraction(value: float) -> float | None:
-    return None if value < 0 else float(value)
-
-
-def _silent(*args: object, **kwargs: object) -> None:
-    """The library reports every step through a print function; nobody asked."""

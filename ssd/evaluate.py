@@ -1,4 +1,4 @@
-"""COCO metrics of any form of a model on TFRecords."""
+"""COCO and VOC metrics of any form of a model on TFRecords."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import numpy as np
 from tqdm import tqdm
 
 from ssd import label_map as label_maps
-from ssd.coco_metrics import CocoMetrics, format_table
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
+from ssd.metrics_sets import ONLY_COCO, DetectionMetrics, MetricsSettings, format_metrics
 from ssd.predictor import Predictor, load_predictor, local_model
 from ssd.run_folder import config_beside
 from ssd.standard_fields import DetectionFields, InputFields
-from ssd.voc_metrics import PREFIXES, VocMetrics
 
 # A tqdm bar for people, nothing for scripts and pipes.
 _MIN_SECONDS_BETWEEN_UPDATES = 1.0
@@ -30,7 +29,7 @@ def evaluate(
     label_map: LabelMap,
     *,
     every: int = 1,
-    metrics_sets: Sequence[str] = (),
+    settings: MetricsSettings = ONLY_COCO,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Returns the COCO metrics of `predictor` on all images of `records`.
@@ -40,7 +39,7 @@ def evaluate(
       records: TFRecord files or globs.
       label_map: names the classes of the records (label text counts, see `data.decoder`).
       every: only each so-manieth record (`sample_1_of_n_examples`).
-      metrics_sets: computed beside COCO's (`eval_config.metrics_set`); see `voc_metrics.PREFIXES`.
+      settings: what to measure beside COCO's numbers.
       progress: show a bar on stderr.
 
     Returns:
@@ -48,12 +47,14 @@ def evaluate(
       original's names; fractions, None where there is nothing to measure.
 
     Raises:
-      InputError: records missing, empty or damaged; label maps contradict each other.
+      InputError: records missing, empty or damaged; label maps contradict each other; `settings`
+        name what is not there.
     """
     # Late: `--help` answers without TensorFlow.
     from ssd.data import input_pipeline, record_index
 
     _require_same_classes(predictor, label_map)
+    metrics = DetectionMetrics(label_map, settings)
     index = record_index.index_records(records).every(every)
     dataset = input_pipeline.eval_dataset(
         record_index=index,
@@ -62,8 +63,6 @@ def evaluate(
         image_size=predictor.image_size,
         batch_size=predictor.batch_size,
     )
-    metrics = CocoMetrics(label_map)
-    others = [VocMetrics(name, label_map) for name in metrics_sets if name in PREFIXES]
     with tqdm(
         total=len(index),
         unit="image",
@@ -76,17 +75,13 @@ def evaluate(
             arrays = {name: np.asarray(value) for name, value in batch.items()}
             detections = predictor(arrays[InputFields.image])
             for row in range(len(arrays[InputFields.source_id])):
-                _add(metrics, others, arrays, detections, row)
+                _add(metrics, arrays, detections, row)
             bar.update(len(arrays[InputFields.source_id]))
-    summary = metrics.summarize()
-    for other in others:
-        summary |= other.summarize()
-    return summary
+    return metrics.summarize()
 
 
 def _add(
-    metrics: CocoMetrics,
-    others: Sequence[VocMetrics],
+    metrics: DetectionMetrics,
     batch: dict[str, np.ndarray],
     detections: dict[str, np.ndarray],
     row: int,
@@ -94,26 +89,19 @@ def _add(
     boxes = slice(0, int(batch[InputFields.num_groundtruth_boxes][row]))
     found = slice(0, int(detections[DetectionFields.num_detections][row]))
     height, width = batch[InputFields.original_image_size][row]
-    both = {
-        "groundtruth_boxes": batch[InputFields.groundtruth_boxes][row, boxes],
-        "groundtruth_classes": batch[InputFields.groundtruth_classes][row, boxes],
-        "detection_boxes": detections[DetectionFields.detection_boxes][row, found],
-        "detection_scores": detections[DetectionFields.detection_scores][row, found],
-        "detection_classes": detections[DetectionFields.detection_classes][row, found],
-    }
     metrics.add(
         source_id=batch[InputFields.source_id][row].decode(),
         image_size=(int(height), int(width)),
+        groundtruth_boxes=batch[InputFields.groundtruth_boxes][row, boxes],
+        groundtruth_classes=batch[InputFields.groundtruth_classes][row, boxes],
         groundtruth_is_crowd=batch[InputFields.groundtruth_is_crowd][row, boxes],
         groundtruth_area=batch[InputFields.groundtruth_area][row, boxes],
-        **both,
+        groundtruth_difficult=batch[InputFields.groundtruth_difficult][row, boxes],
+        groundtruth_group_of=batch[InputFields.groundtruth_group_of][row, boxes],
+        detection_boxes=detections[DetectionFields.detection_boxes][row, found],
+        detection_scores=detections[DetectionFields.detection_scores][row, found],
+        detection_classes=detections[DetectionFields.detection_classes][row, found],
     )
-    for other in others:
-        other.add(
-            groundtruth_difficult=batch[InputFields.groundtruth_difficult][row, boxes],
-            groundtruth_group_of=batch[InputFields.groundtruth_group_of][row, boxes],
-            **both,
-        )
 
 
 def _require_same_classes(predictor: Predictor, label_map: LabelMap) -> None:
@@ -147,10 +135,10 @@ def run(
     threads: int,
 ) -> None:
     """The `evaluate` verb; arguments are its flags. Prints the table or one JSON object."""
-    records, labels = _data(model, data, split, records, label_map)
+    records, labels, settings = _data(model, data, split, records, label_map)
     predictor = load_predictor(model, num_threads=threads)
-    voc = ("pascal_voc_detection_metrics",)
-    summary = evaluate(predictor, records, labels, metrics_sets=voc, progress=not as_json)
+    settings = settings.with_pascal_voc()
+    summary = evaluate(predictor, records, labels, settings=settings, progress=not as_json)
     if output:
         folder = Path(output)
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,15 +149,17 @@ def run(
         print(json.dumps(summary))
         return
     print(f"{getattr(predictor, 'name', model)} on {', '.join(records)}")
-    print(format_table(summary))
-    voc_map = summary["PascalBoxes_Precision/mAP@0.5IOU"]
-    print(f"Pascal VOC mAP@0.5  {'n/a' if voc_map is None else f'{voc_map:.4f}'}")
+    print(format_metrics(summary))
 
 
 def _data(
     model: str, data: str | None, split: str, records: Sequence[str], label_map: str | None
-) -> tuple[list[str], LabelMap]:
-    """The records and label map that the flags, or else the run itself, name."""
+) -> tuple[list[str], LabelMap, MetricsSettings]:
+    """The records and label map that the flags, or else the run itself, name.
+
+    A run evaluated on its own records is measured as its eval_config says.
+    """
+    settings = ONLY_COCO
     if data and records:
         raise InputError("--data and --records both name records; give one of them")
     if data:
@@ -180,7 +170,9 @@ def _data(
         from ssd.config import pipeline  # late: only a run without flags needs it
 
         config_path = config_beside(local_model(model))
-        readers = pipeline.load(config_path).message.eval_input_reader
+        config = pipeline.load(config_path).message
+        readers = config.eval_input_reader
+        settings = MetricsSettings.from_config(config.eval_config)
         records = [path for reader in readers for path in reader.tf_record_input_reader.input_path]
         beside = config_path.parent / "label_map.pbtxt"
         named = readers[0].label_map_path if readers else ""
@@ -189,4 +181,4 @@ def _data(
         raise InputError(f"{model}: names no evaluation records; give --data DIR or --records GLOB")
     if not label_map:
         raise InputError("--records: which classes are these? give --label-map FILE")
-    return list(records), label_maps.load(label_map)
+    return list(records), label_maps.load(label_map), settings

@@ -7,6 +7,7 @@ from typing import Any
 from ssd.core.image_resizer import (
     ConditionalShapeResizer,
     FixedShapeResizer,
+    GrayscaleResizer,
     IdentityResizer,
     ImageResizer,
     KeepAspectRatioResizer,
@@ -18,6 +19,13 @@ def build(message: Any) -> ImageResizer:
     """Returns the resizer that an ImageResizer message describes."""
     kind = message.WhichOneof("image_resizer_oneof")
     values = getattr(message, kind)
+    resizer = _in_colour(kind, values)
+    if kind != "identity_resizer" and values.convert_to_grayscale:
+        return GrayscaleResizer(resizer)
+    return resizer
+
+
+def _in_colour(kind: str, values: Any) -> ImageResizer:
     match kind:
         case "fixed_shape_resizer":
             return FixedShapeResizer(values.height, values.width, _method(values))

@@ -20,6 +20,7 @@ from ssd.evaluate import evaluate
 from ssd.fine_tune import restore_fine_tune
 from ssd.learner import Learner
 from ssd.metrics_log import MetricsLog
+from ssd.metrics_sets import DetectionMetrics, MetricsSettings
 from ssd.predictor import CheckpointPredictor
 from ssd.standard_fields import InputFields
 from ssd.train_progress import Progress, losses_text
@@ -54,11 +55,15 @@ class TrainingSession:
     def __init__(self, plan: Plan, options: TrainOptions) -> None:
         self.plan, self.options, self.run = plan, options, plan.run
         train_config = plan.config.train_config
+        self.metrics_settings = MetricsSettings.from_config(plan.config.eval_config)
+        # What they ask for that is not there is said before training, not after it.
+        DetectionMetrics(plan.label_map, self.metrics_settings)
         self.num_steps: int = train_config.num_steps
         self.batch_size: int = train_config.batch_size
         self.index = input_reader.open_records(plan.config.train_input_reader, "train_input_reader")
         classes = plan.label_map.num_classes
         print(f"data: {len(self.index)} training images, {classes} classes", flush=True)
+        self._end_with_the_data()
         self.learner = Learner(plan.config, seed=options.seed)
         for line in self.learner.notes:
             print(line, flush=True)
@@ -107,7 +112,7 @@ class TrainingSession:
                     records,
                     self.plan.label_map,
                     every=every,
-                    metrics_sets=self.plan.config.eval_config.metrics_set,
+                    settings=self.metrics_settings,
                 )
             ap, best = summary["AP"], self.metrics.best
             # Where AP says nothing yet, the newest weights are the ones to keep.
@@ -126,6 +131,23 @@ class TrainingSession:
         """Saves wherever the interrupt fell, be it between an update and the loop's own count."""
         self.step = self.learner.step
         return self.save_checkpoint()
+
+    def _end_with_the_data(self) -> None:
+        """Brings num_steps down to the batches of `train_input_reader.num_epochs`."""
+        reader = self.plan.config.train_input_reader
+        batches = input_pipeline.num_train_batches(self.plan.config, self.index)
+        if batches == 0:
+            raise InputError(
+                f"train_input_reader.num_epochs: {reader.num_epochs} x {len(self.index)} images "
+                f"are no batch of {self.batch_size}; give more epochs, or 0 for no end"
+            )
+        if batches is not None and batches < self.num_steps:
+            print(
+                f"num_epochs {reader.num_epochs} ends training at step {batches} of "
+                f"{self.num_steps}",
+                flush=True,
+            )
+            self.num_steps = batches
 
     def _start(self) -> int:
         """Restores or begins the run; returns the step it stands at."""

@@ -53,6 +53,7 @@ def fill_data(config: Any, options: TrainOptions, config_path: Path) -> None:
 
 def _set_reader(reader: Any, records: list[str], labels: str | None) -> None:
     reader.tf_record_input_reader.input_path[:] = records
+    del reader.sample_from_datasets_weights[:]  # they were those of other paths
     if labels:
         reader.label_map_path = labels
 

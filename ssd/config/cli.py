@@ -18,7 +18,8 @@ def check(files: Sequence[str | os.PathLike[str]], as_json: bool = False) -> boo
     """Prints which settings of the files are not acted on; returns whether there is none.
 
     A file that cannot be read counts as not obeyed, with its error as the one reason. One JSON
-    object with `as_json`, else a line per file and setting and a line of counts.
+    object with `as_json`, else a line per file and setting and a line of counts. There a config of
+    another model or backbone gets one line: what else is refused in it is only counted.
     """
     results = [(str(file), *_check_file(file)) for file in files]
     if as_json:
@@ -49,6 +50,15 @@ def _check_file(file: str | os.PathLike[str]) -> tuple[str, list[Refusal]]:
         return str(error), [Refusal(None, "", str(error))]
 
 
+def _other_network(found: list[Refusal]) -> Refusal | None:
+    """Returns the refusal of a model or backbone; nothing else is worth mending beside it."""
+    for refusal in found:
+        is_model = refusal.path.startswith("model.") and refusal.path.count(".") == 1
+        if is_model or refusal.path == "model.ssd.feature_extractor.type":
+            return refusal
+    return None
+
+
 def _as_json(name: str, found: list[Refusal]) -> dict[str, object]:
     refused = [{"line": item.line, "path": item.path, "why": item.why} for item in found]
     return {"file": name, "obeyed": not found, "refused": refused}
@@ -60,6 +70,9 @@ def _print_results(results: list[tuple[str, str, list[Refusal]]]) -> None:
             print(error)
         elif not found:
             print(f"{name}: obeyed")
+        elif network := _other_network(found):
+            more = len(found) - 1
+            print(network.message(name) + (f" And {more} more, see --json." if more else ""))
         else:
             for refusal in found:
                 print(refusal.message(name))

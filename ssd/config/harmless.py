@@ -24,11 +24,11 @@ _INPUT_READER: dict[str, str] = {
     "min_after_dequeue": _TF1_QUEUE,
     "prefetch_size": _TF1_QUEUE,
     "num_parallel_map_calls": _TF1_QUEUE,
-    "drop_remainder": "Training repeats the records without end; evaluation drops none.",
     "mask_type": "Says how masks are stored; none are read.",
     "frame_index": "Only for sequence examples, which are refused.",
     "use_display_name": "Class text is looked up among names and display names in any case.",
     "include_source_id": "The source id is always read.",
+    "load_multiclass_scores": "Used with train_config.use_multiclass_scores, which is refused.",
 }
 
 HARMLESS: dict[str, str] = {
@@ -37,7 +37,6 @@ HARMLESS: dict[str, str] = {
         "trained model and measures what that costs."
     ),
     "model.ssd.inplace_batchnorm_update": "Has no effect in the original under TF2 either.",
-    "model.ssd.implicit_example_weight": "Used with use_confidences_as_targets, which is refused.",
     "model.ssd.return_raw_detections_during_predict": "Raw boxes are part of every export.",
     "model.ssd.matcher.argmax_matcher.use_matmul_gather": "Another way to the same numbers.",
     "model.ssd.post_processing.batch_non_max_suppression.use_cpu_nms": "Where it runs.",
@@ -98,8 +97,13 @@ HARMLESS: dict[str, str] = {
     "eval_config.max_evals": _TF1_EVALUATION,
     "eval_config.eval_interval_secs": _TF1_EVALUATION + " --eval-every is the switch here.",
     "eval_config.num_examples": "Every record is evaluated, as the original does under TF2.",
-    "eval_config.include_metrics_per_category": "AP per class is always reported.",
+    "eval_config.retain_original_image_additional_channels": _DRAWING,
+    "eval_config.use_dummy_loss_in_eval": "An evaluation computes no loss.",
+    "eval_config.image_classes_field_map_empty_to_ones": (
+        "Image-level labels, which only metrics that are refused know, are not read."
+    ),
     **{f"eval_input_reader.{field}": why for field, why in _INPUT_READER.items()},
+    "eval_input_reader.drop_remainder": "Every record is evaluated.",
     "eval_input_reader.num_epochs": "An evaluation is one pass, as the original forces it to be.",
 }
 
@@ -114,7 +118,22 @@ REFUSED: dict[str, str] = {
     "train_config.data_augmentation_options.convert_class_logits_to_softmax": (
         "not supported: multiclass scores are not read, so there is nothing to convert; remove it."
     ),
+    "train_config.use_multiclass_scores": (
+        "not supported: only class labels are read from records, no scores; remove it."
+    ),
     "model.ssd.mask_head_config": "instance masks are not supported; remove it.",
     "eval_config.visualization_export_dir": "not supported; `detect` draws and writes pictures.",
+    "eval_config.ignore_groundtruth": (
+        "not supported: metrics need groundtruth; `detect --json` writes detections without it."
+    ),
+    "eval_config.skip_predictions_for_unlabeled_class": (
+        "not supported: which classes an image was labeled for is not read; remove it (the "
+        "original does not read it from TFRecords either, and skips nothing)."
+    ),
+    "eval_config.force_no_resize": (
+        "not supported: what is evaluated is what is trained and exported; for images of their own "
+        "size set model.ssd.image_resizer.identity_resizer."
+    ),
+    "eval_config.eval_instance_masks": "instance masks are not supported; remove it.",
     "eval_config.export_path": "not supported; `detect --json` writes detections.",
 }

@@ -11,13 +11,14 @@ from __future__ import annotations
 from ssd.config.obeyed_input import EVAL_CONFIG, INPUT_READER
 from ssd.config.obeyed_model import MODEL
 from ssd.config.obeyed_training import TRAIN_CONFIG
-from ssd.config.rules import Table, only, under
+from ssd.config.rules import Table, under
 
 OBEYED: Table = {
     **under("model", MODEL),
     **under("train_config", TRAIN_CONFIG),
     **under("train_input_reader", INPUT_READER),
-    "train_input_reader.num_epochs": only(0, why="num_steps says how long training goes on."),
+    "train_input_reader.num_epochs": None,
+    "train_input_reader.drop_remainder": None,
     **under("eval_config", EVAL_CONFIG),
     **under("eval_input_reader", INPUT_READER),
 }
@@ -36,6 +37,10 @@ REQUIRED: frozenset[str] = frozenset(
         "model.ssd.anchor_generator.multiscale_anchor_generator.aspect_ratios",
         "model.ssd.anchor_generator.ssd_anchor_generator.aspect_ratios",
         "model.ssd.anchor_generator.flexible_grid_anchor_generator.anchor_grid",
+        "model.ssd.anchor_generator.flexible_grid_anchor_generator.anchor_grid.base_sizes",
+        "model.ssd.anchor_generator.flexible_grid_anchor_generator.anchor_grid.aspect_ratios",
+        "model.ssd.anchor_generator.grid_anchor_generator.scales",
+        "model.ssd.anchor_generator.grid_anchor_generator.aspect_ratios",
         "model.ssd.post_processing",
         "model.ssd.loss",
         "model.ssd.loss.localization_loss",

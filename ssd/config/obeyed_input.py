@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ssd.config.rules import COUNT, Table, at_least, only
+from ssd.config.rules import COUNT, FRACTION, Table, at_least, only
 
 INPUT_READER: Table = {
     "": None,
@@ -22,10 +22,18 @@ EVAL_CONFIG: Table = {
         "coco_detection_metrics",
         "pascal_voc_detection_metrics",
         "weighted_pascal_voc_detection_metrics",
+        "precision_at_recall_detection_metrics",
         "open_images_V2_detection_metrics",
         "oid_V2_detection_metrics",
         why="COCO's are computed in any case.",
     ),
+    "include_metrics_per_category": None,
+    "all_metrics_per_category": None,
+    "super_categories": None,
+    "super_categories.key": None,
+    "super_categories.value": None,
+    "recall_lower_bound": FRACTION,
+    "recall_upper_bound": FRACTION,
     "batch_size": COUNT,
     "use_moving_averages": None,
 }

@@ -218,7 +218,6 @@ _ANCHOR_GENERATOR: Table = {
     ),
 }
 
-_RGB_ONLY = only(False, why="The backbones take three channels.")
 _IMAGE_RESIZER: Table = {
     "": None,
     "keep_aspect_ratio_resizer": None,
@@ -226,22 +225,22 @@ _IMAGE_RESIZER: Table = {
     "keep_aspect_ratio_resizer.max_dimension": COUNT,
     "keep_aspect_ratio_resizer.resize_method": None,
     "keep_aspect_ratio_resizer.pad_to_max_dimension": None,
-    "keep_aspect_ratio_resizer.convert_to_grayscale": _RGB_ONLY,
+    "keep_aspect_ratio_resizer.convert_to_grayscale": None,
     "keep_aspect_ratio_resizer.per_channel_pad_value": None,
     "fixed_shape_resizer": None,
     "fixed_shape_resizer.height": COUNT,
     "fixed_shape_resizer.width": COUNT,
     "fixed_shape_resizer.resize_method": None,
-    "fixed_shape_resizer.convert_to_grayscale": _RGB_ONLY,
+    "fixed_shape_resizer.convert_to_grayscale": None,
     "identity_resizer": None,
     "conditional_shape_resizer": None,
     "conditional_shape_resizer.condition": only("GREATER", "SMALLER"),
     "conditional_shape_resizer.size_threshold": COUNT,
     "conditional_shape_resizer.resize_method": None,
-    "conditional_shape_resizer.convert_to_grayscale": _RGB_ONLY,
+    "conditional_shape_resizer.convert_to_grayscale": None,
     "pad_to_multiple_resizer": None,
     "pad_to_multiple_resizer.multiple": COUNT,
-    "pad_to_multiple_resizer.convert_to_grayscale": _RGB_ONLY,
+    "pad_to_multiple_resizer.convert_to_grayscale": None,
 }
 
 _SSD: Table = {
@@ -263,8 +262,9 @@ _SSD: Table = {
     "box_coder.square_box_coder.length_scale": POSITIVE,
     "matcher": None,
     "matcher.argmax_matcher": None,
-    "matcher.argmax_matcher.matched_threshold": FRACTION,
-    "matcher.argmax_matcher.unmatched_threshold": FRACTION,
+    # Distances as similarity are below 0.
+    "matcher.argmax_matcher.matched_threshold": Rule(lambda value: value <= 1, "1 or less"),
+    "matcher.argmax_matcher.unmatched_threshold": Rule(lambda value: value <= 1, "1 or less"),
     "matcher.argmax_matcher.ignore_thresholds": None,
     "matcher.argmax_matcher.negatives_lower_than_unmatched": None,
     "matcher.argmax_matcher.force_match_for_each_row": None,
@@ -289,6 +289,8 @@ _SSD: Table = {
     **under("loss", _LOSS),
     "freeze_batchnorm": None,
     "add_background_class": None,
+    "use_confidences_as_targets": None,
+    "implicit_example_weight": at_least(0),
 }
 
 MODEL: Table = {"": None, **under("ssd", _SSD)}

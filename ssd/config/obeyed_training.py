@@ -25,4 +25,5 @@ TRAIN_CONFIG: Table = {
     "from_detection_checkpoint": None,
     "load_all_detection_checkpoint_vars": None,
     "max_number_of_boxes": None,
+    "merge_multiple_label_boxes": None,
 }

@@ -43,25 +43,46 @@ default 0, so it must be given. Of alternatives, one must be given unless said o
 _TAIL = """
 Settings that must fit together:
 
-- Height and width are 33 or more. With a feature pyramid the feature maps down to level 5 halve
-  exactly, because maps of doubled size are added; multiples of 32 always do, and with
-  `use_explicit_padding` every size does. Where sizes vary from image to image, `pad_to_multiple` is
-  a multiple of 32, and `batch_size` is 1.
-- The anchor generator has as many levels, layers or grids as there are feature maps; where heads
-  are shared, also the same number of anchors on each.
-- `box_code_size` is that of the box coder; `use_depthwise` heads have a `kernel_size` above 1.
-- `hard_example_miner`, `random_example_sampler` and `expected_loss_weights` exclude each other
-  where they contradict, and the miner does not go with `weighted_sigmoid_focal`.
-- `soft_nms_sigma`, `use_static_shapes`, `use_combined_nms`, `use_class_agnostic_nms` and
-  `change_coordinate_frame` exclude each other as in the original.
-- `unmatched_threshold` is not above `matched_threshold`; it is below it when
+- Images: height and width are 33 or more. With a feature pyramid the feature maps down to level 5
+  halve exactly, because maps of doubled size are added; multiples of 32 always do, and with
+  `use_explicit_padding` every size does. Where sizes vary from image to image, `pad_to_multiple`
+  (or that of `pad_to_multiple_resizer`) is a multiple of 32, and `train` wants `batch_size` 1.
+  `min_dimension` is not above `max_dimension`; `per_channel_pad_value` has three values or none.
+- Anchors: the generator has as many levels, layers or grids as there are feature maps, and with
+  `fpn` the same levels; `fpn.max_level` is not below `min_level`. Lists of `ssd_anchor_generator`
+  have `num_layers` values or none. Where heads are shared, each map has the same number of anchors
+  per location, which as a rule takes `reduce_boxes_in_lowest_layer: false`.
+- Heads: `box_code_size` is that of the box coder (3 for `square_box_coder`, else 4);
+  `use_depthwise` heads have a `kernel_size` above 1; `min_depth` is not above `max_depth`;
+  `box_encodings_clip_range` is not empty.
+- Matching: `unmatched_threshold` is not above `matched_threshold`; it is below it when
   `negatives_lower_than_unmatched` is false.
-- `max_detections_per_class` is not above `max_total_detections`.
-- `train_config.max_number_of_boxes` is not above that of `train_input_reader`, which counts.
-- `cosine_decay_learning_rate`: `warmup_steps` is not above `total_steps`, `warmup_learning_rate`
-  not above `learning_rate_base`. `manual_step_learning_rate`: the steps increase.
-- Of a crop, no minimum is above its maximum.
-- There is one `eval_input_reader`.
+- Losses: `expected_loss_weights` stands alone, without `hard_example_miner` and
+  `random_example_sampler`, and with `weighted_softmax` needs `encode_background_as_zeros: false`.
+  The miner does not go with `weighted_sigmoid_focal`; neither of the two goes with
+  `weighted_dice_classification_loss`. `weighted_iou` and `weighted_giou` do not go with
+  `square_box_coder`.
+- Suppression: `max_detections_per_class` is not above `max_total_detections`. `soft_nms_sigma` goes
+  with neither `use_static_shapes`, nor `use_combined_nms`, nor `use_hard_nms` unless
+  `use_class_agnostic_nms` is set. `use_combined_nms` needs `change_coordinate_frame: false` and no
+  `use_class_agnostic_nms`, which in turn needs `max_classes_per_detection` 1.
+- Calibration: a curve has at least one `x_y_pair`, in rising order of `x`; the ids of
+  `class_id_xy_pairs_map` are columns of the scores, 0 being the background.
+- Schedules: in `cosine_decay_learning_rate`, `warmup_steps` and `hold_base_rate_steps` together are
+  not above `total_steps`, and `warmup_learning_rate` is not above `learning_rate_base`. In
+  `manual_step_learning_rate` the steps increase, from 1 on when `warmup` is set.
+- Training: `freeze_variables` and `update_trainable_variables` are regular expressions, each of
+  which finds a variable.
+- Evaluation: `use_moving_averages` needs `optimizer.use_moving_average`. `recall_lower_bound` is
+  not above `recall_upper_bound`; both need `precision_at_recall_detection_metrics` among the
+  `metrics_set`. Each of the `super_categories` names classes.
+- Augmentation: no minimum is above its maximum. Colours have one or three values, `means` three.
+  In `random_pad_image` height and width are given together, and no maximum is 0. A `ratio` above 1
+  in `random_jitter_boxes` needs a mode that expands. The original range of `normalize_image` is not
+  empty.
+- Reading: `train_config.max_number_of_boxes` is not above that of `train_input_reader`, which
+  counts. `sample_from_datasets_weights` has one value per `input_path`, not all 0. There is one
+  `eval_input_reader`.
 
 ## Harmless
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ssd.config import together
 from ssd.config.harmless import HARMLESS, REFUSED
-from ssd.config.messages import is_message, is_repeated
+from ssd.config.messages import is_map, is_message, is_repeated
 from ssd.config.obeyed import OBEYED, OPTIONAL_ONEOFS, REQUIRED
 from ssd.config.rules import Rule, show
 
@@ -112,12 +112,16 @@ def _section(message: Any, path: str, schema_path: str) -> Iterator[tuple[str, s
             yield from _absent(message, field, own_path, own_schema_path)
         elif own_schema_path not in OBEYED:
             yield from _not_obeyed(message, field, own_path, own_schema_path)
-        elif is_message(field):
+        elif is_message(field) and not _is_map_of_scalars(field):
             for item, item_path in _items(message, field, own_path):
                 yield from _section(item, item_path, own_schema_path)
         else:
             yield from _values(message, field, own_path, OBEYED[own_schema_path])
     yield from _open_oneofs(message, path, schema_path)
+
+
+def _is_map_of_scalars(field: Any) -> bool:
+    return is_map(field) and not is_message(field.message_type.fields_by_name["value"])
 
 
 def _join(path: str, name: str) -> str:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ssd.config import together_image_size, together_post_processing, together_training
+from ssd.config import (
+    together_evaluation,
+    together_image_size,
+    together_post_processing,
+    together_training,
+)
 from ssd.config.obeyed_model import EXTRACTOR_TYPES
 from ssd.config.rules import Problem, show
 
@@ -23,11 +28,13 @@ def problems(config: Any) -> Iterator[Problem]:
         if ssd.feature_extractor.type in EXTRACTOR_TYPES:
             yield from together_image_size.problems(ssd)
             yield from _feature_maps(ssd)
+        yield from _background(ssd)
         yield from _box_predictor(ssd)
         yield from _matcher(ssd)
         yield from _loss(ssd)
         yield from together_post_processing.problems(ssd)
     yield from together_training.problems(config)
+    yield from together_evaluation.problems(config.eval_config)
 
 
 def _feature_maps(ssd: Any) -> Iterator[Problem]:
@@ -53,6 +60,14 @@ def _feature_maps(ssd: Any) -> Iterator[Problem]:
             yield from _ssd_anchor_lists(generator.ssd_anchor_generator)
         case "flexible_grid_anchor_generator":
             grids = len(generator.flexible_grid_anchor_generator.anchor_grid)
+            for n, grid in enumerate(generator.flexible_grid_anchor_generator.anchor_grid):
+                if len(grid.base_sizes) != len(grid.aspect_ratios):
+                    path = f"{_ANCHORS}.flexible_grid_anchor_generator.anchor_grid[{n}].base_sizes"
+                    yield (
+                        path,
+                        f"{len(grid.base_sizes)} for {len(grid.aspect_ratios)} aspect_ratios; "
+                        "give one each.",
+                    )
             if grids != count:
                 path = f"{_ANCHORS}.flexible_grid_anchor_generator.anchor_grid"
                 yield path, f"{grids} of them, but {maps}; make them equal."
@@ -84,6 +99,12 @@ def _levels(ssd: Any, has_fpn: bool, count: int) -> Iterator[Problem]:
 
 
 def _ssd_anchor_lists(anchors: Any) -> Iterator[Problem]:
+    for what in ("stride", "offset"):
+        if bool(getattr(anchors, f"height_{what}")) != bool(getattr(anchors, f"width_{what}")):
+            yield (
+                f"{_ANCHORS}.ssd_anchor_generator.height_{what}",
+                f"goes with width_{what}: give both, or neither.",
+            )
     for name in ("scales", "height_stride", "width_stride", "height_offset", "width_offset"):
         values = getattr(anchors, name)
         if values and len(values) != anchors.num_layers:
@@ -91,6 +112,14 @@ def _ssd_anchor_lists(anchors: Any) -> Iterator[Problem]:
                 f"{_ANCHORS}.ssd_anchor_generator.{name}",
                 f"{len(values)} values for num_layers {anchors.num_layers}; give as many, or none.",
             )
+
+
+def _background(ssd: Any) -> Iterator[Problem]:
+    if ssd.use_confidences_as_targets and not ssd.add_background_class:
+        yield (
+            "model.ssd.use_confidences_as_targets",
+            "needs add_background_class: true; the original fails without it too.",
+        )
 
 
 def _box_predictor(ssd: Any) -> Iterator[Problem]:

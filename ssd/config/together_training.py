@@ -42,6 +42,12 @@ def problems(config: Any) -> Iterator[Problem]:
             "train_input_reader.sample_from_datasets_weights",
             f"{len(weights)} weights for {len(paths)} input_path; give one above 0 for each.",
         )
+    if weights and config.train_input_reader.num_epochs:
+        yield (
+            "train_input_reader.num_epochs",
+            f"{config.train_input_reader.num_epochs} does not go with sample_from_datasets_weights:"
+            " data sets drawn by weight end at different times. Set it to 0.",
+        )
     for index in range(1, len(config.eval_input_reader)):
         yield f"eval_input_reader[{index}]", "only one eval_input_reader is supported; remove it."
 

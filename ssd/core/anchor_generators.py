@@ -14,7 +14,8 @@ from typing import Protocol, Union
 import numpy as np
 import tensorflow as tf
 
-from ssd.core import anchors
+from ssd.core import anchor_grid, anchors
+from ssd.errors import InputError
 
 # (rows, columns) of a feature map, or (height, width) of an image.
 Size = tuple[Union[int, tf.Tensor], Union[int, tf.Tensor]]  # noqa: UP007 (run time, Python 3.10)
@@ -102,6 +103,13 @@ class SsdAnchorGenerator:
                 width_offset=self.width_offset,
                 **self._shape_settings(),
             )
+        anchors.check_positions(
+            len(feature_map_shapes),
+            self.height_stride,
+            self.width_stride,
+            self.height_offset,
+            self.width_offset,
+        )
         image = tf.cast(tf.stack(image_size), tf.float32)
         base = tf.reduce_min(image) / image * tf.constant(self.base_anchor_size, tf.float32)
         grids = []
@@ -164,20 +172,35 @@ class FlexibleGridAnchorGenerator:
     def generate(
         self, feature_map_shapes: Sequence[Size], image_size: Size
     ) -> np.ndarray | tf.Tensor:
+        pairs = list(zip(feature_map_shapes, self.grids, strict=True))
+        if _is_static(feature_map_shapes, image_size):
+            grids = []
+            for shape, grid in pairs:
+                heights, widths = np.array(grid.sizes, _F).T
+                grids.append(anchor_grid.tiled(shape, grid.stride, grid.offset, (heights, widths)))
+            return anchor_grid.normalized(np.concatenate(grids), image_size)
         tiled = []
-        for shape, grid in zip(feature_map_shapes, self.grids, strict=True):
+        for shape, grid in pairs:
             halves = _F(0.5) * np.array(grid.sizes, _F)
             cell = np.concatenate([-halves, halves], axis=1)
             tiled.append(_tiled(shape, grid.stride, grid.offset, cell))
-        boxes = _normalized(tf.concat(tiled, axis=0), image_size)
-        return boxes.numpy() if _is_static(feature_map_shapes, image_size) else boxes
+        return _normalized(tf.concat(tiled, axis=0), image_size)
 
 
 def grid_sizes(
     base_size: tuple[float, float], scales: Sequence[float], aspect_ratios: Sequence[float]
 ) -> tuple[tuple[float, float], ...]:
-    """Returns (height, width) of anchors, each of one scale of `base_size` and one aspect ratio."""
-    heights, widths = anchors.cell_sizes(scales, aspect_ratios, base_size)
+    """Returns (height, width) of anchors, each of one scale of `base_size` and one aspect ratio.
+
+    Raises:
+      InputError: there are not as many scales as aspect ratios, or none.
+    """
+    if len(scales) != len(aspect_ratios) or not scales:
+        raise InputError(
+            f"anchor_grid: {len(scales)} base_sizes and {len(aspect_ratios)} aspect_ratios; give "
+            f"one of each per anchor, and at least one anchor"
+        )
+    heights, widths = anchor_grid.cell_sizes(scales, aspect_ratios, base_size)
     return tuple((float(h), float(w)) for h, w in zip(heights, widths, strict=True))
 
 

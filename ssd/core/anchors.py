@@ -1,7 +1,6 @@
 """Anchors: the fixed reference boxes [A, 4] that box encodings refer to.
 
-Two generators, named as in pipeline.config. All arithmetic is float32 in the order of the TF
-Object Detection API, because a last digit decides which box an anchor is matched to.
+The arithmetic of `multiscale_anchor_generator` and `ssd_anchor_generator`, in NumPy.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ssd.core import anchor_grid
 from ssd.errors import InputError
 
 _F = np.float32
@@ -60,14 +60,10 @@ def multiscale_grid_anchors(
         stride = 2**level
         offsets = [stride / 2 if side % stride == 0 else 0 for side in image_size]
         base = anchor_scale * stride
-        sizes = cell_sizes(scales, ratios, (base, base))
-        levels.append(_grid(shape, (stride, stride), offsets, sizes))
+        sizes = anchor_grid.cell_sizes(scales, ratios, (base, base))
+        levels.append(anchor_grid.tiled(shape, (stride, stride), offsets, sizes))
     anchors = np.concatenate(levels)
-    if not normalize_coordinates:
-        return anchors
-    height, width = image_size
-    # Multiplied by the reciprocal: a division rounds differently, which moves matches at ties.
-    return anchors * (_F(1) / np.array([height, width, height, width], _F))
+    return anchor_grid.normalized(anchors, image_size) if normalize_coordinates else anchors
 
 
 def num_multiscale_anchors_per_location(
@@ -112,7 +108,8 @@ def ssd_anchors(
       then per cell in the order of `ssd_anchor_shapes`.
 
     Raises:
-      InputError: a list has another length than there are feature maps.
+      InputError: a list has another length than there are feature maps, or only one of a height
+        and a width list is given.
 
     Example: an image twice as wide as high; scale 0.5 of its height is a quarter of its width.
       >>> anchors = ssd_anchors([(1, 1)], (60, 120), scales=[0.5], aspect_ratios=[1.0],
@@ -130,20 +127,24 @@ def ssd_anchors(
         interpolated_scale_aspect_ratio=interpolated_scale_aspect_ratio,
         reduce_boxes_in_lowest_layer=reduce_boxes_in_lowest_layer,
     )
-    shortest = min(image_size)
+    check_positions(
+        len(feature_map_shapes), height_stride, width_stride, height_offset, width_offset
+    )
+    shortest = _F(min(image_size))
     base = [
-        shortest / side * factor for side, factor in zip(image_size, base_anchor_size, strict=True)
+        float(shortest / _F(side) * _F(factor))
+        for side, factor in zip(image_size, base_anchor_size, strict=True)
     ]
     positions = [
-        _ssd_positions(feature_map_shapes, axis, image_size[axis], strides, offsets, name)
-        for axis, (name, strides, offsets) in enumerate(
-            [("height", height_stride, height_offset), ("width", width_stride, width_offset)]
+        _ssd_positions(feature_map_shapes, axis, image_size[axis], strides, offsets)
+        for axis, (strides, offsets) in enumerate(
+            [(height_stride, height_offset), (width_stride, width_offset)]
         )
     ]
     grids = []
     for shape, shapes, y, x in zip(feature_map_shapes, layers, *positions, strict=True):
-        sizes = cell_sizes([s for s, _ in shapes], [r for _, r in shapes], base)
-        grids.append(_grid(shape, (y[0], x[0]), (y[1], x[1]), sizes))
+        sizes = anchor_grid.cell_sizes([s for s, _ in shapes], [r for _, r in shapes], base)
+        grids.append(anchor_grid.tiled(shape, (y[0], x[0]), (y[1], x[1]), sizes))
     return np.concatenate(grids)
 
 
@@ -193,17 +194,36 @@ def ssd_anchor_shapes(
     return layers
 
 
+def check_positions(
+    num_layers: int,
+    height_stride: Sequence[int],
+    width_stride: Sequence[int],
+    height_offset: Sequence[int],
+    width_offset: Sequence[int],
+) -> None:
+    """Raises InputError unless each pair of lists is empty or has one value per feature map."""
+    for what, height, width in (
+        ("stride", height_stride, width_stride),
+        ("offset", height_offset, width_offset),
+    ):
+        _check_length(f"height_{what}", height, num_layers)
+        _check_length(f"width_{what}", width, num_layers)
+        if bool(height) != bool(width):
+            given, other = ("height", "width") if height else ("width", "height")
+            raise InputError(
+                f"ssd_anchor_generator.{given}_{what}: {num_layers} values, but {other}_{what} has "
+                f"none; give both, or neither"
+            )
+
+
 def _ssd_positions(
     feature_map_shapes: Sequence[tuple[int, int]],
     axis: int,
     side: int,
     strides: Sequence[int],
     offsets: Sequence[int],
-    name: str,
 ) -> list[tuple[float, float]]:
     """(stride, offset) per feature map along one axis, in shares of the image's side."""
-    _check_length(f"{name}_stride", strides, len(feature_map_shapes))
-    _check_length(f"{name}_offset", offsets, len(feature_map_shapes))
     shares = [stride / side for stride in strides]
     shares = shares or [1.0 / shape[axis] for shape in feature_map_shapes]
     firsts = [offset / side for offset in offsets] or [0.5 * share for share in shares]
@@ -216,33 +236,3 @@ def _check_length(name: str, values: Sequence[float], num_layers: int) -> None:
             f"ssd_anchor_generator.{name}: {len(values)} values for {num_layers} feature maps; "
             f"give one per feature map, or none"
         )
-
-
-def cell_sizes(
-    scales: Sequence[float], aspect_ratios: Sequence[float], base: Sequence[float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns float32 heights and widths of the anchors of a cell, in the units of `base`.
-
-    Args:
-      scales, aspect_ratios: of each anchor; the latter width over height.
-      base: (height, width) of scale 1.
-    """
-    scale, ratio_root = np.array(scales, _F), np.sqrt(np.array(aspect_ratios, _F))
-    return scale / ratio_root * _F(base[0]), scale * ratio_root * _F(base[1])
-
-
-def _grid(
-    shape: tuple[int, int],
-    strides: Sequence[float],
-    offsets: Sequence[float],
-    sizes: tuple[np.ndarray, np.ndarray],
-) -> np.ndarray:
-    """Anchors [cells * per cell, 4] of one feature map, row by row."""
-    y_centers, x_centers = (
-        np.arange(count, dtype=_F) * _F(stride) + _F(offset)
-        for count, stride, offset in zip(shape, strides, offsets, strict=True)
-    )
-    y, x = (grid.reshape(-1, 1) for grid in np.meshgrid(y_centers, x_centers, indexing="ij"))
-    half_heights, half_widths = (_F(0.5) * size for size in sizes)
-    corners = (y - half_heights, x - half_widths, y + half_heights, x + half_widths)
-    return np.stack(corners, axis=-1).reshape(-1, 4)

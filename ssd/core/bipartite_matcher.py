@@ -26,26 +26,37 @@ def match(similarity: TensorLike, valid_rows: TensorLike) -> tf.Tensor:
     similarity = tf.convert_to_tensor(similarity, tf.float32)
     nothing = similarity.dtype.min
     batch, rows, anchors = tf.unstack(tf.shape(similarity))
+    # Other rows take at most G - 1 anchors away, so G candidates per row are enough. `top_k` puts
+    # the lower anchor first on ties.
+    values, candidates = tf.math.top_k(similarity, k=tf.minimum(rows, anchors))  # [B, G, K]
     is_open = tf.convert_to_tensor(valid_rows, tf.bool)[..., tf.newaxis]
-    open_pairs = tf.where(is_open, similarity, nothing)  # [B, G, A]
-    matched = tf.fill([batch, anchors], UNMATCHED)
+    values = tf.where(is_open, values, nothing)
 
     def take_best(
         number: tf.Tensor, pairs: tf.Tensor, found: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        flat = tf.reshape(pairs, [batch, rows * anchors])
-        best = tf.argmax(flat, axis=1, output_type=tf.int32)
-        row, anchor = best // anchors, best % anchors
+        flat = tf.reshape(pairs, [batch, -1])
+        best = tf.argmax(flat, axis=1, output_type=tf.int32)[:, tf.newaxis]  # [B, 1]
         is_pair = tf.gather(flat, best, batch_dims=1) > nothing
-        places = tf.stack([tf.range(batch), anchor], axis=1)
-        found = tf.tensor_scatter_nd_max(found, places, tf.where(is_pair, row, UNMATCHED))
-        is_row = tf.equal(tf.range(rows), row[:, tf.newaxis])[:, :, tf.newaxis]
-        is_anchor = tf.equal(tf.range(anchors), anchor[:, tf.newaxis])[:, tf.newaxis, :]
-        return number + 1, tf.where(is_row | is_anchor, nothing, pairs), found
+        anchor = tf.gather(tf.reshape(candidates, [batch, -1]), best, batch_dims=1)
+        row = best // tf.shape(pairs)[2]
+        is_row = tf.equal(tf.range(rows), row)  # [B, G]
+        found = tf.where(is_row & is_pair, anchor, found)
+        is_taken = is_row[..., tf.newaxis] | tf.equal(candidates, anchor[..., tf.newaxis])
+        return number + 1, tf.where(is_taken, nothing, pairs), found
 
     rounds = tf.where(anchors > 0, rows, 0)
-    return tf.while_loop(
+    no_anchors = tf.fill([batch, rows], anchors)
+    anchor_of_row = tf.while_loop(
         lambda number, *_: number < rounds,
         take_best,
-        (tf.constant(0), open_pairs, matched),
+        (tf.constant(0), values, no_anchors),
+        shape_invariants=tuple(tf.TensorShape([None] * rank) for rank in (0, 3, 2)),
     )[2]
+    image = tf.broadcast_to(tf.range(batch)[:, tf.newaxis], [batch, rows])
+    row = tf.broadcast_to(tf.range(rows), [batch, rows])
+    # One more column, cut off again, for the rows that got no anchor.
+    matched = tf.tensor_scatter_nd_update(
+        tf.fill([batch, anchors + 1], UNMATCHED), tf.stack([image, anchor_of_row], axis=-1), row
+    )
+    return matched[:, :-1]

@@ -9,6 +9,7 @@ import tensorflow as tf
 from ssd.core.types import TensorLike
 
 METHODS = ("BILINEAR", "NEAREST_NEIGHBOR", "BICUBIC", "AREA")
+_GRAY_SHARES = (0.2989, 0.5870, 0.1140)
 # What becomes 0 when values 0..255 are scaled to [-1, 1]: padding is added after that.
 _MIDDLE = 127.5
 
@@ -51,14 +52,19 @@ def resize_bilinear_legacy(images: TensorLike, size: tuple[int, int]) -> tf.Tens
 class ImageResizer:
     """Base of the resizers; called with an image it returns (image, true_image_shape).
 
-    The call takes uint8 or float32 [h, w, 3] in 0..255 and returns float32 [H, W, 3], padding
-    included, and int32 [3], the part of it that is not padding.
+    The call takes uint8 or float32 [h, w, 3] in 0..255 and returns float32 [H, W, channels],
+    padding included, and int32 [3], the part of it that is not padding.
     """
 
     @property
     def output_size(self) -> tuple[int, int] | None:
         """(H, W) that every image gets; None where it depends on the image."""
         return None
+
+    @property
+    def channels(self) -> int:
+        """Of the images it returns: 3, or 1 where it takes the colour out."""
+        return 3
 
     @property
     def is_plain(self) -> bool:
@@ -190,6 +196,31 @@ class PadToMultipleResizer(ImageResizer):
         sides = tf.shape(image)[:2]
         size = (sides + self.multiple - 1) // self.multiple * self.multiple
         return _padded(image, tf.unstack(size), tf.fill([3], _MIDDLE)), tf.shape(image)
+
+
+@dataclass(frozen=True)
+class GrayscaleResizer(ImageResizer):
+    """`convert_to_grayscale`: what `resizer` gives, padding too, as one channel of brightness."""
+
+    resizer: ImageResizer
+
+    @property
+    def output_size(self) -> tuple[int, int] | None:
+        return self.resizer.output_size
+
+    @property
+    def channels(self) -> int:
+        return 1
+
+    @property
+    def has_padding(self) -> bool:
+        return self.resizer.has_padding
+
+    def __call__(self, image: TensorLike) -> tuple[tf.Tensor, tf.Tensor]:
+        resized, true_shape = self.resizer(image)
+        # In [-1, 1], where the original does it: the shares add up to 0.9999, not to 1.
+        gray = tf.reduce_sum((resized / _MIDDLE - 1.0) * _GRAY_SHARES, axis=-1, keepdims=True)
+        return (gray + 1.0) * _MIDDLE, tf.concat([true_shape[:2], [1]], axis=0)
 
 
 def _padded(image: tf.Tensor, size: tuple[int, int], values: tf.Tensor) -> tf.Tensor:

@@ -27,11 +27,15 @@ def ioa(boxes: TensorLike, anchors: TensorLike) -> tf.Tensor:
 def negative_squared_distance(boxes: TensorLike, anchors: TensorLike) -> tf.Tensor:
     """Returns minus the squared distance of the corners, boxes taken as points of four numbers."""
     boxes, anchors = tf.convert_to_tensor(boxes), tf.convert_to_tensor(anchors)
-    # |x - y|^2 = |x|^2 + |y|^2 - 2 x y, as the original has it, without a tensor [B, G, A, 4].
-    of_boxes = tf.reduce_sum(boxes * boxes, axis=-1)[..., tf.newaxis]
-    of_anchors = tf.reduce_sum(anchors * anchors, axis=-1)
-    products = tf.einsum("...gc,ac->...ga", boxes, anchors)
-    return 2.0 * products - of_boxes - of_anchors
+    # |x - y|^2 = |x|^2 + |y|^2 - 2 x y in the original's order, without a tensor [B, G, A, 4].
+    # One matrix product for the whole batch: a batched one rounds differently.
+    rows = tf.reshape(boxes, [-1, 4])  # [B, G, 4] -> [B * G, 4]
+    of_rows = tf.reduce_sum(rows * rows, axis=1)[:, tf.newaxis]
+    of_anchors = tf.reduce_sum(anchors * anchors, axis=1)[tf.newaxis, :]
+    products = tf.matmul(rows, anchors, transpose_b=True)
+    distances = of_rows + of_anchors - 2.0 * products
+    shape = tf.concat([tf.shape(boxes)[:-1], tf.shape(anchors)[:1]], axis=0)
+    return -tf.reshape(distances, shape)
 
 
 def thresholded_iou(

@@ -6,6 +6,7 @@ Map, in the order of imports:
     decoder                             the bytes of a record -> image and groundtruth
     record_faults                       why a record cannot be used, in words
     augmentation, augmentation_builder  data_augmentation_options; pipeline.config -> these
+    groundtruth                         boxes of an image -> rows of a fixed number
     example_order                       example number -> record number, also of weighted data sets
     example_source                      example number -> record, decoded and checked
     input_reader, input_pipeline        pipeline.config or plain arguments -> batches

@@ -1,4 +1,4 @@
-"""TFRecords -> batches: for training endless, shuffled and augmented; for evaluation once, plain.
+"""TFRecords -> batches: for training again and again, augmented; for evaluation once, plain.
 
 `train_dataset` and `eval_dataset` take plain arguments; `train_dataset_from_config` unpacks a
 TrainEvalPipelineConfig message into them. An unusable record ends the iteration: iterate over
@@ -17,17 +17,19 @@ from ssd import image_resizer_builder
 from ssd.core.image_resizer import ImageResizer, resize_bilinear_legacy
 from ssd.data import augmentation, augmentation_builder, input_reader
 from ssd.data.augmentation import Augmentation
-from ssd.data.decoder import NUM_DROPPED_BOXES, PER_BOX_FIELDS, Decoder, Example
+from ssd.data.decoder import Decoder, Example
 from ssd.data.example_source import ExampleSource
+from ssd.data.groundtruth import (
+    of_fixed_shape,
+    truncated,
+    with_class_targets,
+)
 from ssd.data.record_index import RecordIndex
 from ssd.errors import InputError
-from ssd.standard_fields import LABEL_ID_OFFSET, InputFields
+from ssd.standard_fields import InputFields
 
 if TYPE_CHECKING:
     from ssd.label_map import LabelMap
-
-# int32 [B]: boxes left over because an image has more than max_number_of_boxes.
-NUM_TRUNCATED_BOXES = "num_truncated_boxes"
 
 # Batches made ready ahead. A fixed number: a buffer that grows by itself takes what memory it
 # finds whenever the input is the slower side.
@@ -51,8 +53,11 @@ def train_dataset(
     seed: int,
     start_example: int = 0,
     shuffle: bool = True,
+    num_epochs: int = 0,
+    drop_remainder: bool = True,
+    merge_multiple_label_boxes: bool = False,
 ) -> tf.data.Dataset:
-    """Returns an endless dataset of training batches.
+    """Returns a dataset of training batches, endless without `num_epochs`.
 
     Example i, counted from the beginning of the run, is the same whatever `start_example`, the
     batch size and the number of threads are: its record is position i % N of a permutation of all N
@@ -70,13 +75,17 @@ def train_dataset(
       seed: any int; decides the order of the records and all augmentations.
       start_example: number of the first example.
       shuffle: False reads the records in the order of the index, epoch after epoch.
+      num_epochs: after so many passes over the records the dataset ends; 0: never.
+      drop_remainder: False: a last batch may be smaller.
+      merge_multiple_label_boxes: see `groundtruth.merge_equal_boxes`.
 
     Returns:
-      Batches: image float32 [B, H, W, 3] in 0..255; true_image_shape int32 [B, 3]; source_id string
-      [B]; original_image_size int32 [B, 2]; groundtruth_boxes float32 [B, G, 4], relative to the
-      image with its padding; groundtruth_classes_one_hot float32 [B, G, C] and groundtruth_weights
-      float32 [B, G], rows from num_groundtruth_boxes int32 [B] on all zero; NUM_DROPPED_BOXES and
-      NUM_TRUNCATED_BOXES int32 [B].
+      Batches: image float32 [B, H, W, 3], or 1 channel where the resizer makes it gray, in 0..255;
+      true_image_shape int32 [B, 3]; source_id string [B]; original_image_size int32 [B, 2];
+      groundtruth_boxes float32 [B, G, 4], relative to the image with its padding;
+      groundtruth_classes_one_hot float32 [B, G, C], of several classes where boxes were merged, and
+      groundtruth_weights float32 [B, G], rows from num_groundtruth_boxes int32 [B] on all zero;
+      NUM_DROPPED_BOXES and NUM_TRUNCATED_BOXES int32 [B].
 
     Raises:
       InputError: images of different sizes cannot be one batch.
@@ -96,11 +105,23 @@ def train_dataset(
     def make(number: tf.Tensor) -> Example:
         example_seed = tf.random.experimental.stateless_fold_in(root_seed, number)
         example = augmentation.apply(source.load(number), augmentations, example_seed)
-        example = _resized(example, image_resizer)
-        return _fixed_shape_groundtruth(example, num_classes, max_number_of_boxes)
+        example = resized(example, image_resizer)
+        example = with_class_targets(example, num_classes, merge_multiple_label_boxes)
+        return of_fixed_shape(example, num_classes, max_number_of_boxes)
 
-    examples = source.dataset(start_example, None, make)
-    return examples.batch(batch_size, drop_remainder=True).prefetch(_PREFETCHED_BATCHES)
+    end = len(record_index) * num_epochs if num_epochs else None
+    examples = source.dataset(start_example, end, make)
+    drops = drop_remainder or end is None
+    return examples.batch(batch_size, drop_remainder=drops).prefetch(_PREFETCHED_BATCHES)
+
+
+def num_train_batches(config: Any, record_index: RecordIndex) -> int | None:
+    """Returns after how many batches `train_dataset_from_config` ends; None for never."""
+    reader, batch_size = config.train_input_reader, config.train_config.batch_size
+    if not reader.num_epochs:
+        return None
+    count = len(record_index) * reader.num_epochs
+    return count // batch_size if reader.drop_remainder else -(-count // batch_size)
 
 
 def eval_dataset(
@@ -137,7 +158,7 @@ def eval_dataset(
     source = ExampleSource(record_index, Decoder(label_map), num_classes)
 
     def make(number: tf.Tensor) -> Example:
-        example = _truncate(source.load(number), max_number_of_boxes)
+        example = truncated(source.load(number), max_number_of_boxes)
         del example[_F.filename]
         if image_size is not None:
             example[_F.image] = _resize(example[_F.image], image_size)
@@ -182,7 +203,27 @@ def train_dataset_from_config(
         seed=seed,
         start_example=start_example,
         shuffle=reader.shuffle,
+        num_epochs=reader.num_epochs,
+        drop_remainder=reader.drop_remainder,
+        merge_multiple_label_boxes=config.train_config.merge_multiple_label_boxes,
     )
+
+
+def resized(example: Example, image_resizer: ImageResizer) -> Example:
+    """Returns the example with its image resized, and boxes relative to the padded image."""
+    image, true_shape = image_resizer(example[_F.image])
+    size = image_resizer.output_size or (None, None)
+    image = tf.ensure_shape(image, [*size, image_resizer.channels])
+    boxes = example[_F.groundtruth_boxes]
+    if image_resizer.has_padding:
+        share = tf.cast(true_shape[:2], tf.float32) / tf.cast(tf.shape(image)[:2], tf.float32)
+        boxes *= tf.tile(share, [2])
+    return {
+        **example,
+        _F.image: image,
+        _F.true_image_shape: true_shape,
+        _F.groundtruth_boxes: boxes,
+    }
 
 
 def explained(dataset: tf.data.Dataset) -> Iterator[dict[str, tf.Tensor]]:
@@ -211,61 +252,3 @@ def explain(error: Exception) -> Exception:
 def _resize(image: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
     resized = resize_bilinear_legacy(tf.cast(image, tf.float32), image_size)
     return tf.ensure_shape(resized, [*image_size, 3])
-
-
-def _resized(example: Example, image_resizer: ImageResizer) -> Example:
-    """Returns the example with its image resized, and boxes relative to the padded image."""
-    image, true_shape = image_resizer(example[_F.image])
-    image = tf.ensure_shape(image, [*(image_resizer.output_size or (None, None)), 3])
-    boxes = example[_F.groundtruth_boxes]
-    if image_resizer.has_padding:
-        share = tf.cast(true_shape[:2], tf.float32) / tf.cast(tf.shape(image)[:2], tf.float32)
-        boxes *= tf.tile(share, [2])
-    return {
-        **example,
-        _F.image: image,
-        _F.true_image_shape: true_shape,
-        _F.groundtruth_boxes: boxes,
-    }
-
-
-def _truncate(example: Example, max_number_of_boxes: int | None) -> Example:
-    """Returns the example with its first boxes, their count and how many were left over."""
-    count = tf.shape(example[_F.groundtruth_boxes])[0]
-    kept = count if max_number_of_boxes is None else tf.minimum(count, max_number_of_boxes)
-    return {
-        **{k: value[:kept] if k in PER_BOX_FIELDS else value for k, value in example.items()},
-        _F.num_groundtruth_boxes: kept,
-        NUM_TRUNCATED_BOXES: count - kept,
-    }
-
-
-def _fixed_shape_groundtruth(
-    example: Example, num_classes: int, max_number_of_boxes: int
-) -> Example:
-    example = _truncate(example, max_number_of_boxes)
-    missing = max_number_of_boxes - example[_F.num_groundtruth_boxes]
-    class_indices = example[_F.groundtruth_classes] - LABEL_ID_OFFSET
-
-    def padded(rows: tf.Tensor, *row_shape: int) -> tf.Tensor:
-        rows = tf.pad(rows, [[0, missing], *([[0, 0]] * len(row_shape))])
-        return tf.ensure_shape(rows, [max_number_of_boxes, *row_shape])
-
-    one_hot = tf.one_hot(class_indices, num_classes)
-    return {
-        _F.groundtruth_boxes: padded(example[_F.groundtruth_boxes], 4),
-        _F.groundtruth_classes_one_hot: padded(one_hot, num_classes),
-        _F.groundtruth_weights: padded(example[_F.groundtruth_weights]),
-        **{
-            key: example[key]
-            for key in (
-                _F.image,
-                _F.source_id,
-                _F.original_image_size,
-                _F.true_image_shape,
-                _F.num_groundtruth_boxes,
-                NUM_DROPPED_BOXES,
-                NUM_TRUNCATED_BOXES,
-            )
-        },
-    }

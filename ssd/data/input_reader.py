@@ -18,24 +18,30 @@ def open_records(input_reader: Any, place: str) -> RecordIndex:
     With `sample_from_datasets_weights` every input_path is a data set of its own.
 
     Raises:
-      InputError: as `record_index.index_records`, or the reader is of another kind.
+      InputError: as `record_index.index_records`, the reader is of another kind, or its weights do
+        not fit its paths.
     """
     kind = input_reader.WhichOneof("input_reader")
     if kind != "tf_record_input_reader":
         raise InputError(f"{place}: {kind or 'no reader given'}; expected tf_record_input_reader")
     paths = input_reader.tf_record_input_reader.input_path
     path_place = f"{place}.tf_record_input_reader.input_path"
-    every, weights = (
-        max(input_reader.sample_1_of_n_examples, 1),
-        tuple(input_reader.sample_from_datasets_weights),
-    )
+    every = max(input_reader.sample_1_of_n_examples, 1)
+    weights = list(input_reader.sample_from_datasets_weights)
     if not weights:
         return record_index.index_records(paths, path_place).every(every)
+    if len(weights) != len(paths) or not any(weights):
+        shown = ", ".join(f"{weight:.7g}" for weight in weights)
+        raise InputError(
+            f"{place}.sample_from_datasets_weights: {len(weights)} weights ({shown}) for "
+            f"{len(paths)} input_path; give one for each, at least one above 0, or remove them"
+        )
+    # As in the original, what has no weight is not even looked for.
+    weighted = [(n, weight) for n, weight in enumerate(weights) if weight > 0]
     datasets = [
-        record_index.index_records(path, f"{path_place}[{n}]").every(every)
-        for n, path in enumerate(paths)
+        record_index.index_records(paths[n], f"{path_place}[{n}]").every(every) for n, _ in weighted
     ]
-    return record_index.joined(datasets, weights)
+    return record_index.joined(datasets, [weight for _, weight in weighted])
 
 
 def open_label_map(input_reader: Any, num_classes: int, place: str) -> LabelMap | None:

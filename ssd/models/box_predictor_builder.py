@@ -22,6 +22,7 @@ def build(
     num_anchors_per_location: Sequence[int],
     freeze_batchnorm: bool,
     is_tf1: bool,
+    feature_map_channels: Sequence[int] | None = None,
 ) -> BoxPredictor:
     """Returns the box predictor that a BoxPredictor message describes.
 
@@ -31,10 +32,34 @@ def build(
       num_anchors_per_location: one number per feature map.
       freeze_batchnorm: of the whole model.
       is_tf1: see `hyperparams_builder.build`.
+      feature_map_channels: one number per feature map: layers that depend on them are made and
+        checked here, not at the first call, where Keras would wrap the complaint in lines of its
+        own.
 
     Raises:
-      InputError: heads are shared, but the feature maps have different numbers of anchors.
+      InputError: heads are shared, but the feature maps have different numbers of anchors; or
+        channels do not divide into the groups of `group_norm`.
     """
+    predictor = _build(
+        message,
+        num_class_columns=num_class_columns,
+        num_anchors_per_location=num_anchors_per_location,
+        freeze_batchnorm=freeze_batchnorm,
+        is_tf1=is_tf1,
+    )
+    if feature_map_channels is not None:
+        predictor.build([(None, None, None, channels) for channels in feature_map_channels])
+    return predictor
+
+
+def _build(
+    message: Any,
+    *,
+    num_class_columns: int,
+    num_anchors_per_location: Sequence[int],
+    freeze_batchnorm: bool,
+    is_tf1: bool,
+) -> BoxPredictor:
     kind = message.WhichOneof("box_predictor_oneof")
     values = getattr(message, kind)
     hyperparams = hyperparams_builder.build(
@@ -76,7 +101,7 @@ def build(
         num_anchors_per_location=num_anchors_per_location[0],
         depth=values.depth,
         share_prediction_tower=values.share_prediction_tower,
-        # The original looks at this one field, not at sync_batch_norm; see docs/configs.md.
+        # The original looks at this one field, not at sync_batch_norm; see docs/differences.md.
         has_normalized_towers=values.conv_hyperparams.WhichOneof("normalizer_oneof")
         in ("batch_norm", "group_norm"),
         apply_conv_hyperparams_to_heads=values.apply_conv_hyperparams_to_heads,

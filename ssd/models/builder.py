@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import keras
@@ -41,20 +42,20 @@ def build_detector(model: Any, *, seed: int | None = None) -> Detector:
         _check_pyramid(ssd.feature_extractor, image_resizer.output_size)
     anchor_generator = anchor_builder.build(ssd.anchor_generator)
     num_maps = feature_extractor_builder.num_feature_maps(ssd.feature_extractor)
-    network = SsdNetwork(
-        feature_extractor_builder.build(
-            ssd.feature_extractor, freeze_batchnorm=ssd.freeze_batchnorm
-        ),
-        box_predictor_builder.build(
-            ssd.box_predictor,
-            num_class_columns=ssd.num_classes + int(ssd.add_background_class),
-            num_anchors_per_location=anchor_generator.num_anchors_per_location(num_maps),
-            freeze_batchnorm=ssd.freeze_batchnorm,
-            is_tf1=extractor_type.is_tf1,
-        ),
+    extractor = feature_extractor_builder.build(
+        ssd.feature_extractor, freeze_batchnorm=ssd.freeze_batchnorm
     )
+    box_predictor = box_predictor_builder.build(
+        ssd.box_predictor,
+        num_class_columns=ssd.num_classes + int(ssd.add_background_class),
+        num_anchors_per_location=anchor_generator.num_anchors_per_location(num_maps),
+        feature_map_channels=extractor.feature_map_channels,
+        freeze_batchnorm=ssd.freeze_batchnorm,
+        is_tf1=extractor_type.is_tf1,
+    )
+    network = SsdNetwork(extractor, box_predictor)
     size = image_resizer.output_size or (None, None)
-    predictions = network(keras.Input((*size, 3), batch_size=1))
+    predictions = network(keras.Input((*size, image_resizer.channels), batch_size=1))
     shapes = [tuple(feature_map.shape[1:3]) for feature_map in predictions["feature_maps"]]
     return Detector(
         network,
@@ -75,10 +76,14 @@ def build_detector(model: Any, *, seed: int | None = None) -> Detector:
 def _check_pyramid(message: Any, image_size: tuple[int, int]) -> None:
     if message.use_explicit_padding:
         return
-    stride = 2 ** min(message.fpn.max_level, 5)
-    multiple = message.pad_to_multiple
+    coarsest, multiple = min(message.fpn.max_level, 5), message.pad_to_multiple
+    stride = 2**coarsest
+    levels = range(message.fpn.min_level, coarsest + 1)
     padded = [-(-side // multiple) * multiple for side in image_size]
-    if min(image_size) < _MIN_IMAGE_SIDE or any(side % stride for side in padded):
+    # Maps of doubled size are added, and a convolution of stride 2 rounds up.
+    maps = [[-(-side // 2**level) for level in levels] for side in padded]
+    halves = all(fine == 2 * coarse for m in maps for fine, coarse in itertools.pairwise(m))
+    if min(image_size) < _MIN_IMAGE_SIDE or not halves:
         raise InputError(
             f"model.ssd.image_resizer: {image_size[0]} x {image_size[1]} "
             f"(height x width) does not fit a feature pyramid up to stride {stride}: give "

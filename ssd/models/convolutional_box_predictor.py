@@ -53,48 +53,57 @@ class ConvolutionalBoxPredictor(keras.layers.Layer):
         self.apply_sigmoid_to_scores = apply_sigmoid_to_scores
         self.dropout = keras.layers.Dropout(dropout_rate) if dropout_rate else None
 
-        def head(what: str, level: int, total: int, bias_init: float) -> list[keras.layers.Layer]:
-            name = f"{what}_{level}"
-            if not use_depthwise:
-                return [
-                    hyperparams.conv(
-                        total, kernel_size, use_bias=True, bias_init=bias_init, name=name
-                    )
-                ]
-            return [
-                hyperparams.depthwise_before_1x1(kernel_size, name=f"{name}_depthwise"),
-                hyperparams.normalization(f"{name}_depthwise_batchnorm"),
-                hyperparams.conv(total, 1, use_bias=True, name=name),
-            ]
-
-        self.box_heads = [
-            head("BoxEncodingPredictor", level, count * columns.box_code_size, 0.0)
-            for level, count in enumerate(num_anchors_per_location)
-        ]
-        self.class_heads = [
-            head(
-                "ClassPredictor", level, count * columns.num_class_columns,
-                class_prediction_bias_init,
-            )
-            for level, count in enumerate(num_anchors_per_location)
-        ]  # fmt: skip
+        self.num_anchors_per_location = tuple(num_anchors_per_location)
+        self.kernel_size = kernel_size
+        self.use_depthwise = use_depthwise
+        self.class_prediction_bias_init = class_prediction_bias_init
+        # Per level: the convolution, or depthwise one, normalization and 1x1 one.
+        self.box_heads: list[list[keras.layers.Layer]] = []
+        self.class_heads: list[list[keras.layers.Layer]] = []
         # Per level: (convolution, normalization) pairs in front of both heads.
         self.shared_layers: list[list[tuple[keras.layers.Layer, keras.layers.Layer]]] = []
 
     def build(self, input_shape: list[tuple[int | None, ...]]) -> None:
-        for level, shape in enumerate(input_shape):
-            depth = max(min(int(shape[-1] or 0), self.max_depth), self.min_depth)
-            count = self.num_layers_before_predictor if depth > 0 else 0
-            names = [f"SharedConvolutions_{level}_Conv2d_{n}_1x1_{depth}" for n in range(count)]
-            self.shared_layers.append(
-                [
-                    (
-                        self.hyperparams.conv(depth, 1, name=name),
-                        self.hyperparams.normalization(f"{name}_norm"),
-                    )
-                    for name in names
-                ]
+        bias_init = self.class_prediction_bias_init
+        shapes = zip(input_shape, self.num_anchors_per_location, strict=True)
+        for level, (shape, count) in enumerate(shapes):
+            channels = int(shape[-1] or 0)
+            depth = max(min(channels, self.max_depth), self.min_depth)
+            pairs = self._shared(level, depth) if depth > 0 else []
+            self.shared_layers.append(pairs)
+            channels = depth if pairs else channels
+            boxes, classes = self.columns.box_code_size, self.columns.num_class_columns
+            name = f"BoxEncodingPredictor_{level}"
+            self.box_heads.append(self._new_head(name, channels, count * boxes, 0.0))
+            name = f"ClassPredictor_{level}"
+            self.class_heads.append(self._new_head(name, channels, count * classes, bias_init))
+
+    def _shared(
+        self, level: int, depth: int
+    ) -> list[tuple[keras.layers.Layer, keras.layers.Layer]]:
+        numbers = range(self.num_layers_before_predictor)
+        names = [f"SharedConvolutions_{level}_Conv2d_{n}_1x1_{depth}" for n in numbers]
+        return [
+            (
+                self.hyperparams.conv(depth, 1, name=name),
+                self.hyperparams.normalization(depth, f"{name}_norm"),
             )
+            for name in names
+        ]
+
+    def _new_head(
+        self, name: str, channels: int, total: int, bias_init: float
+    ) -> list[keras.layers.Layer]:
+        make = self.hyperparams
+        if not self.use_depthwise:
+            return [
+                make.conv(total, self.kernel_size, use_bias=True, bias_init=bias_init, name=name)
+            ]
+        return [
+            make.depthwise_before_1x1(self.kernel_size, name=f"{name}_depthwise"),
+            make.normalization(channels, f"{name}_depthwise_batchnorm"),
+            make.conv(total, 1, use_bias=True, name=name),
+        ]
 
     def call(
         self, feature_maps: list[tf.Tensor], training: bool | None = None

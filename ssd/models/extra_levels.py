@@ -63,15 +63,14 @@ class SsdFeatureExtractor(keras.layers.Layer):
             inner, outer = depth(nominal // 2), depth(nominal)
             first = f"{base_name}_1_Conv2d_{number}_1x1_{inner}"
             second = f"{base_name}_2_Conv2d_{number}_3x3_s2_{outer}"
-            pairs = [
-                (hyperparams.conv(inner, 1, name=f"{first}_conv"), f"{first}_batchnorm"),
-            ]
+            conv = hyperparams.conv(inner, 1, name=f"{first}_conv")
+            pairs = [(conv, hyperparams.normalization(inner, f"{first}_batchnorm"))]
             if use_depthwise:
                 name = f"{second}_depthwise"
                 conv = hyperparams.depthwise_before_1x1(
                     3, stride=2, use_explicit_padding=use_explicit_padding, name=f"{name}_conv"
                 )
-                pairs.append((conv, f"{name}_batchnorm"))
+                pairs.append((conv, hyperparams.normalization(inner, f"{name}_batchnorm")))
                 conv = hyperparams.conv(outer, 1, name=f"{second}_conv")
             else:
                 conv = hyperparams.conv(
@@ -81,13 +80,15 @@ class SsdFeatureExtractor(keras.layers.Layer):
                     use_explicit_padding=use_explicit_padding,
                     name=f"{second}_conv",
                 )
-            pairs.append((conv, f"{second}_batchnorm"))
-            return [(conv, hyperparams.normalization(norm)) for conv, norm in pairs]
+            pairs.append((conv, hyperparams.normalization(outer, f"{second}_batchnorm")))
+            return pairs
 
         numbers = range(_BACKBONE_MAPS, num_layers)
         self.extra_levels = [
             level(number, _EXTRA_DEPTHS[number - _BACKBONE_MAPS]) for number in numbers
         ]
+        channels = (*backbone.ssd_channels, *(depth(nominal) for nominal in _EXTRA_DEPTHS))
+        self.feature_map_channels = channels[:num_layers]
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> list[tf.Tensor]:
         """Returns the feature maps, finest first.

@@ -67,7 +67,7 @@ class FpnFeatureExtractor(keras.layers.Layer):
                 use_explicit_padding=use_explicit_padding,
                 name=what + suffix,
             )
-            return [conv, hyperparams.normalization(f"{what}_batchnorm")]
+            return [conv, hyperparams.normalization(depth, f"{what}_batchnorm")]
 
         # Index 0 is the coarsest level, as in checkpoints; names count from the finest.
         numbers = range(len(self.merged_levels), 0, -1)
@@ -81,6 +81,7 @@ class FpnFeatureExtractor(keras.layers.Layer):
             conv_with_bn(2, f"bottom_up_Conv2d_{first_coarse_number + n}")
             for n in range(max_level - top_level)
         ]
+        self.feature_map_channels = (depth,) * (max_level - min_level + 1)
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> list[tf.Tensor]:
         """Returns the feature maps, finest first.

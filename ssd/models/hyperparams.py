@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ssd.models.normalization import FusedBatchNormalization
+from ssd.models.normalization import FusedBatchNormalization, group_normalization
 from ssd.models.padding import PaddedConv2D, PaddedDepthwiseConv2D, PaddedSeparableConv2D
 
 # `activation` of pipeline.config -> what it does to a tensor.
@@ -19,8 +19,6 @@ ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
     "RELU_6": tf.nn.relu6,
     "SWISH": tf.nn.swish,
 }
-# tf_slim's values, which the schema's empty `group_norm {}` stands for.
-_NORM_GROUPS, _GROUP_NORM_EPSILON = 32, 1e-6
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class BatchNorm:
 
 @dataclass(frozen=True)
 class GroupNorm:
-    """`group_norm`: 32 groups of channels, epsilon 1e-6 (Wu and He 2018)."""
+    """`group_norm`; see `group_normalization`."""
 
 
 @dataclass(frozen=True)
@@ -209,8 +207,12 @@ class ConvHyperparams:
             name=name,
         )
 
-    def normalization(self, name: str | None = None) -> keras.layers.Layer:
-        """Returns what follows a convolution of this part; an identity if nothing does."""
+    def normalization(self, channels: int, name: str | None = None) -> keras.layers.Layer:
+        """Returns what follows a convolution to `channels`; an identity if nothing does.
+
+        Raises:
+          InputError: the channels do not divide into the groups of `group_norm`.
+        """
         match self.normalizer:
             case BatchNorm() as norm:
                 return FusedBatchNormalization(
@@ -223,9 +225,7 @@ class ConvHyperparams:
                     name=name,
                 )
             case GroupNorm():
-                return keras.layers.GroupNormalization(
-                    groups=_NORM_GROUPS, epsilon=_GROUP_NORM_EPSILON, name=name
-                )
+                return group_normalization(channels, name)
         return keras.layers.Identity(name=name)
 
     def _depthwise(
@@ -254,7 +254,9 @@ class ConvHyperparams:
         return self._regularizer() if follows or self.regularize_depthwise else None
 
     def _regularizer(self) -> keras.regularizers.Regularizer | None:
-        return keras.regularizers.get(self.regularizer)
+        # Keras' L1 holds a tensor, which must outlive the graph that a predictor is built in.
+        with tf.init_scope():
+            return keras.regularizers.get(self.regularizer)
 
     def _initializer(self) -> keras.initializers.Initializer:
         # A fresh object per layer: Keras 3 initializers without a seed repeat their draw.

@@ -55,15 +55,16 @@ class MobileNetV1(keras.layers.Layer):
         widths = [width(channels, times) for channels, _ in _BLOCKS]
         if last_block_channels:
             widths[-2:] = [width(channels, 1) for channels in last_block_channels]
+        stem_channels = width(_STEM_CHANNELS, times)
         self.stem = hyperparams.conv(
-            width(_STEM_CHANNELS, times),
+            stem_channels,
             3,
             stride=2,
             use_bias=False,
             use_explicit_padding=use_explicit_padding,
             name="conv1",
         )
-        self.stem_bn = hyperparams.normalization("conv1_bn")
+        self.stem_bn = hyperparams.normalization(stem_channels, "conv1_bn")
         self.blocks = [
             (
                 hyperparams.depthwise(
@@ -72,14 +73,16 @@ class MobileNetV1(keras.layers.Layer):
                     use_explicit_padding=use_explicit_padding,
                     name=f"conv_dw_{number}",
                 ),
-                hyperparams.normalization(f"conv_dw_{number}_bn"),
+                hyperparams.normalization(in_channels, f"conv_dw_{number}_bn"),
                 hyperparams.conv(channels, 1, use_bias=False, name=f"conv_pw_{number}"),
-                hyperparams.normalization(f"conv_pw_{number}_bn"),
+                hyperparams.normalization(channels, f"conv_pw_{number}_bn"),
             )
-            for number, ((_, stride), channels) in enumerate(
-                zip(_BLOCKS, widths, strict=True), start=1
+            for number, ((_, stride), in_channels, channels) in enumerate(
+                zip(_BLOCKS, (stem_channels, *widths[:-1]), widths, strict=True), start=1
             )
         ]
+        # Of BackboneFeatures.ssd_maps.
+        self.ssd_channels = (widths[_BLOCK_OF_LEVEL[4] - 1], widths[_BLOCK_OF_LEVEL[5] - 1])
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> BackboneFeatures:
         """Returns the levels of float32 [B, H, W, 3] in [-1, 1], all after the activation."""

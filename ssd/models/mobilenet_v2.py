@@ -20,6 +20,8 @@ _BLOCKS = (
     (6, 160, 2), (6, 160, 1), (6, 160, 1),
     (6, 320, 1),
 )  # fmt: skip
+# The SSD's first map is inside this block.
+_SSD_BLOCK = 13
 
 
 def make_divisible(value: float, divisor: int = 8, minimum: int = 8) -> int:
@@ -61,23 +63,26 @@ class InvertedResidualBlock(keras.layers.Layer):
     ) -> None:
         super().__init__(name=name)
         self.hyperparams = hyperparams
+        self.expanded_channels = in_channels * expansion
         self.out_channels = max(channels, min_depth)
         compared = self.out_channels if compares_actual_widths else channels
         self.has_shortcut = stride == 1 and in_channels == compared
         self.expand = None
         if expansion > 1:
             self.expand = hyperparams.conv(
-                in_channels * expansion, 1, use_bias=False, name=f"{name}_expand"
+                self.expanded_channels, 1, use_bias=False, name=f"{name}_expand"
             )
-            self.expand_bn = hyperparams.normalization(f"{name}_expand_BN")
+            self.expand_bn = hyperparams.normalization(self.expanded_channels, f"{name}_expand_BN")
         self.depthwise = hyperparams.depthwise(
             3, stride=stride, use_explicit_padding=use_explicit_padding, name=f"{name}_depthwise"
         )
-        self.depthwise_bn = hyperparams.normalization(f"{name}_depthwise_BN")
+        self.depthwise_bn = hyperparams.normalization(
+            self.expanded_channels, f"{name}_depthwise_BN"
+        )
         self.project = hyperparams.conv(
             self.out_channels, 1, use_bias=False, name=f"{name}_project"
         )
-        self.project_bn = hyperparams.normalization(f"{name}_project_BN")
+        self.project_bn = hyperparams.normalization(self.out_channels, f"{name}_project_BN")
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns (output, expanded).
@@ -134,7 +139,7 @@ class MobileNetV2(keras.layers.Layer):
             use_explicit_padding=use_explicit_padding,
             name="Conv1",
         )
-        self.stem_bn = hyperparams.normalization("bn_Conv1")
+        self.stem_bn = hyperparams.normalization(channels, "bn_Conv1")
         self.blocks = []
         for number, (expansion, depth, stride) in enumerate(_BLOCKS):
             block = InvertedResidualBlock(
@@ -152,10 +157,11 @@ class MobileNetV2(keras.layers.Layer):
             channels = block.out_channels
         if depth_multiplier < 1.0:
             last_channels = make_divisible(last_channels * depth_multiplier, minimum=least)
-        self.last = hyperparams.conv(
-            max(last_channels, min_depth), 1, use_bias=False, name="Conv_1"
-        )
-        self.last_bn = hyperparams.normalization("Conv_1_bn")
+        channels = max(last_channels, min_depth)
+        self.last = hyperparams.conv(channels, 1, use_bias=False, name="Conv_1")
+        self.last_bn = hyperparams.normalization(channels, "Conv_1_bn")
+        # Of BackboneFeatures.ssd_maps.
+        self.ssd_channels = (self.blocks[_SSD_BLOCK].expanded_channels, channels)
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> BackboneFeatures:
         """Returns the feature maps of float32 [B, H, W, 3] in [-1, 1].
@@ -172,7 +178,7 @@ class MobileNetV2(keras.layers.Layer):
             expansions.append(expanded)
         top = activate(self.last_bn(self.last(x), training=training))
         levels = {2: outputs[2], 3: outputs[5], 4: outputs[12], 5: top}
-        return BackboneFeatures(levels, ssd_maps=(expansions[13], top))
+        return BackboneFeatures(levels, ssd_maps=(expansions[_SSD_BLOCK], top))
 
     def layers_in_order(self) -> list[keras.layers.Layer]:
         """Layers with variables in forward order: `layer_with_weights-N` in checkpoints."""

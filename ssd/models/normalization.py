@@ -1,9 +1,14 @@
-"""Batch normalization through the fused kernel, with the statistics of the original."""
+"""Batch normalization through the fused kernel, with the original's statistics; group norm."""
 
 from __future__ import annotations
 
 import keras
 import tensorflow as tf
+
+from ssd.errors import InputError
+
+# tf_slim's values, which the schema's empty `group_norm {}` stands for.
+_NORM_GROUPS, _GROUP_NORM_EPSILON = 32, 1e-6
 
 
 class FusedBatchNormalization(keras.layers.Layer):
@@ -87,3 +92,22 @@ class FusedBatchNormalization(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
+
+
+def group_normalization(channels: int, name: str | None = None) -> keras.layers.GroupNormalization:
+    """Returns the normalization of `group_norm`: 32 groups, epsilon 1e-6 (Wu and He 2018).
+
+    Its variance is the biased one, as in TF1; gamma and beta are both there.
+
+    Raises:
+      InputError: the channels do not divide into 32 groups.
+    """
+    if channels % _NORM_GROUPS:
+        raise InputError(
+            f"conv_hyperparams.group_norm: {name or 'a layer'} has {channels} channels, which do "
+            f"not divide into {_NORM_GROUPS} groups; give batch_norm, or a depth_multiplier and "
+            f"depths that make multiples of {_NORM_GROUPS}"
+        )
+    return keras.layers.GroupNormalization(
+        groups=_NORM_GROUPS, epsilon=_GROUP_NORM_EPSILON, name=name
+    )

@@ -16,15 +16,28 @@ AssignTargets = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], target_as
 
 
 def build(ssd: Any) -> AssignTargets:
-    """Returns `target_assigner.assign` with the settings of an Ssd message."""
+    """Returns the assigner with the settings of an Ssd message.
+
+    Records hold no confidences, so with `use_confidences_as_targets` the classes stand for them, as
+    in the original.
+    """
+    settings = {
+        "match": _match(ssd.matcher),
+        "similarity": _similarity(ssd.similarity_calculator),
+        "box_coder": build_box_coder(ssd.box_coder),
+        "has_background": ssd.add_background_class,
+    }
+    if ssd.use_confidences_as_targets:
+        return functools.partial(
+            target_assigner.assign_confidences,
+            implicit_example_weight=ssd.implicit_example_weight,
+            **settings,
+        )
     return functools.partial(
         target_assigner.assign,
-        match=_match(ssd.matcher),
-        similarity=_similarity(ssd.similarity_calculator),
-        box_coder=build_box_coder(ssd.box_coder),
         unmatched_class_label=unmatched_class_label(ssd),
-        has_background=ssd.add_background_class,
         negative_class_weight=ssd.negative_class_weight,
+        **settings,
     )
 
 
@@ -43,11 +56,12 @@ def build_box_coder(message: Any) -> BoxCoder:
 
 
 def unmatched_class_label(ssd: Any) -> list[float]:
-    """Returns the class target of an anchor without a box: zeros, or background."""
-    zeros = [0.0] * ssd.num_classes
-    if not ssd.add_background_class:
-        return zeros
-    return [0.0 if ssd.encode_background_as_zeros else 1.0, *zeros]
+    """Returns the class target of an anchor without a box: zeros, or 1 in the first column.
+
+    That column is the first class where the background has none, as in the original.
+    """
+    columns = ssd.num_classes + int(ssd.add_background_class)
+    return [0.0 if ssd.encode_background_as_zeros else 1.0, *[0.0] * (columns - 1)]
 
 
 def _match(message: Any) -> target_assigner.Match:

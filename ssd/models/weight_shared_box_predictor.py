@@ -82,10 +82,12 @@ class WeightSharedBoxPredictor(keras.layers.Layer):
         }
         self.tower_batch_norms = {
             head: [
-                [self._tower_normalization() for _ in range(num_layers_before_predictor)]
+                [self._tower_normalization(depth, f"{tower}_norm") for _ in convs]
                 for _ in range(num_levels)
             ]
-            for head in self.tower_names
+            for (head, tower), convs in zip(
+                self.tower_names.items(), self.tower_convs.values(), strict=True
+            )
         }
 
         def head(total_columns: int, bias_init: float, what: str) -> keras.layers.Layer:
@@ -122,7 +124,7 @@ class WeightSharedBoxPredictor(keras.layers.Layer):
                     self.hyperparams.conv(
                         target, 1, use_bias=self.use_tower_bias, name=f"ProjectionLayer_conv2d_{n}"
                     ),
-                    self._tower_normalization(),
+                    self._tower_normalization(target, f"ProjectionLayer_norm_{n}"),
                 ]
                 for n in range(len(channels))
             ]
@@ -153,10 +155,10 @@ class WeightSharedBoxPredictor(keras.layers.Layer):
             class_predictions = tf.sigmoid(class_predictions)
         return {BOX: tf.concat(boxes, axis=1), CLASS: class_predictions}
 
-    def _tower_normalization(self) -> keras.layers.Layer:
+    def _tower_normalization(self, channels: int, name: str) -> keras.layers.Layer:
         if not self.has_normalized_towers:
             return keras.layers.Identity()
-        return self.hyperparams.normalization()
+        return self.hyperparams.normalization(channels, name)
 
     def _tower(self, head: str, level: int, x: tf.Tensor, training: bool | None) -> tf.Tensor:
         layers = zip(self.tower_convs[head], self.tower_batch_norms[head][level], strict=True)

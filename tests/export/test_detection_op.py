@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 from flatbuffers import flexbuffers
 
-from export.detection_op import center_size_anchors, options_of, post_process_function
+from export.detection_op import (
+    center_size_anchors,
+    input_size,
+    options_of,
+    post_process_function,
+)
+from ssd.core.image_resizer import (
+    FixedShapeResizer,
+    GrayscaleResizer,
+    IdentityResizer,
+    KeepAspectRatioResizer,
+)
+from ssd.errors import InputError
 from ssd.models.post_processor import NmsSettings, PostProcessor
 
 
@@ -60,3 +72,17 @@ def test_stand_in_returns_the_shapes_of_the_op(small_detector):
         np.zeros((48, 4), np.float32),
     )
     assert [tuple(output.shape) for output in outputs] == [(1, 6, 4), (1, 6), (1, 6), (1,)]
+
+
+@pytest.mark.parametrize(
+    ("resizer", "message"),
+    [
+        (IdentityResizer(), "a .tflite file takes images of one size, stretched to it"),
+        (KeepAspectRatioResizer(64, 96, "BILINEAR", True), "images of one size, stretched to it"),
+        (GrayscaleResizer(FixedShapeResizer(64, 96)), "convert_to_grayscale: .* RGB images"),
+    ],
+)
+def test_only_stretched_rgb_images(small_detector, monkeypatch, resizer, message):
+    monkeypatch.setattr(small_detector, "image_resizer", resizer)
+    with pytest.raises(InputError, match=f"^model.ssd.image_resizer: .*{message}"):
+        input_size(small_detector)

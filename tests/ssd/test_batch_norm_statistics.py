@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from ssd.batch_norm_statistics import StatisticsEstimator
+from ssd.core.image_resizer import FixedShapeResizer
 from ssd.models.normalization import FusedBatchNormalization
 
 
@@ -28,6 +29,7 @@ def detector_of(network) -> SimpleNamespace:
         network=network,
         checkpoint_layers=lambda: {"first": network.first, "second": network.second},
         image_size=(2, 5),
+        image_resizer=FixedShapeResizer(2, 5),
         preprocess=lambda images: images / 10.0,
         predict=lambda images, training: network(images, training=training),
     )

@@ -8,9 +8,11 @@ import io
 import numpy as np
 import pytest
 
+from ssd.coco_categories import CategoryMetrics
 from ssd.coco_metrics import METRIC_NAMES, CocoMetrics, format_table
 from ssd.errors import InputError
 from ssd.label_map import LabelMap, LabelMapItem, from_names
+from ssd.metric_names import COCO_NAMES
 
 LABELS = from_names(["bird", "cat", "dog"])
 NOTHING = {
@@ -66,7 +68,7 @@ def random_images(seed, class_ids, count=30):
         }
 
 
-def pycocotools_evaluation(images, class_ids):
+def pycocotools_evaluation(images, class_ids, only=None):
     """Returns the finished COCOeval of pycocotools on the same images."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
@@ -97,6 +99,8 @@ def pycocotools_evaluation(images, class_ids):
         }
         coco.createIndex()
         evaluation = COCOeval(coco, coco.loadRes(results), "bbox")
+        if only is not None:
+            evaluation.params.catIds = [only]
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -112,7 +116,7 @@ def pycocotools_evaluation(images, class_ids):
 def test_equals_pycocotools(seed, label_map):
     class_ids = [item.id for item in label_map.items]
     images = list(random_images(seed, class_ids))
-    metrics = CocoMetrics(label_map)
+    metrics = CocoMetrics(label_map, CategoryMetrics(all_metrics_per_category=True))
     for image in images:
         metrics.add(**image)
     summary = metrics.summarize()
@@ -131,6 +135,13 @@ def test_equals_pycocotools(seed, label_map):
             for image in images
         )
         assert row["boxes"] == ordinary
+        # All 12 numbers of a class are those of an evaluation of this class alone.
+        found = [
+            summary[f"DetectionBoxes_{original} ByCategory/{item.name}"]
+            for original in COCO_NAMES.values()
+        ]
+        alone = pycocotools_evaluation(images, class_ids, only=item.id).stats
+        assert found == pytest.approx(list(alone), abs=1e-9)
 
 
 def test_names_are_exactly_those_that_scripts_read():

@@ -43,6 +43,30 @@ def test_check_prints_a_line_per_file_and_setting(
     ]
 
 
+def test_check_says_another_network_first_and_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reader = "train_input_reader {\n  load_instance_masks: true\n  num_keypoints: 17\n}\n"
+    type_only = 'model {\n  ssd {\n    feature_extractor {\n      type: "ssd_resnet50_v1_fpn"\n'
+    contents = {"model": "model {\n  faster_rcnn {\n", "backbone": type_only}
+    files = [tmp_path / f"{name}.config" for name in contents]
+    for file, text in zip(files, contents.values(), strict=True):
+        file.write_text(reader + text + text.count("{") * "}")
+    assert cli.check(files) is False
+    model, backbone, counts = capsys.readouterr().out.splitlines()
+    # The missing train_config and the reader's two settings.
+    assert model == (
+        f"{files[0]}:6: model.faster_rcnn: not supported; supported: ssd. And 3 more, see --json."
+    )
+    where = f"{files[1]}:8: model.ssd.feature_extractor.type: "
+    assert backbone.startswith(f"{where}ssd_resnet50_v1_fpn is not supported; supported: ssd_mob")
+    assert counts == "2 files: 0 obeyed, 2 refused, 0 not readable"
+    cli.check(files, as_json=True)
+    listed = [file["refused"] for file in json.loads(capsys.readouterr().out)["files"]]
+    assert [refusal["line"] for refusal in listed[0]] == [2, 3, 6, None]
+    assert backbone.endswith(f" And {len(listed[1]) - 1} more, see --json.")
+
+
 def test_check_says_yes_when_all_are_obeyed(
     files: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -41,3 +41,37 @@ def test_nothing_to_match(shape):
 
     found = match(np.zeros(shape, np.float32), np.ones(shape[:2], np.float32))
     assert found.numpy().tolist() == [[-1] * shape[2]] * 2
+
+
+def test_by_hand():
+    # Row 0 is best at anchor 2 (0.8), which leaves anchor 1 to row 1; in the second image only
+    # row 1 may match, and it keeps its number.
+    similarity = np.array([[0.5, 0.1, 0.8], [0.15, 0.2, 0.3]], np.float32)
+    valid = [[True, True], [False, True]]
+    found = bipartite_matcher.match(np.stack([similarity, similarity]), valid)
+    assert found.dtype == tf.int32
+    assert found.numpy().tolist() == [[-1, 1, 0], [-1, -1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("similarity", "expected"),
+    [
+        pytest.param([[0.0, 0.0], [0.0, 0.0]], [0, 1], id="nothing alike"),
+        pytest.param([[-3.0, -1.0], [-2.0, -1.0]], [1, 0], id="negative distances"),
+        pytest.param([[0.2, 0.6], [0.6, 0.6]], [1, 0], id="the lower row first"),
+        pytest.param([[0.1], [0.4], [0.4]], [1], id="more rows than anchors"),
+    ],
+)
+def test_ties_and_extremes(similarity, expected):
+    valid = [[True] * len(similarity)]
+    assert bipartite_matcher.match([similarity], valid).numpy().tolist() == [expected]
+
+
+def test_only_the_number_of_rows_is_unknown_while_tracing():
+    # As in training: batch size and anchors are known.
+    @tf.function(input_signature=[tf.TensorSpec([1, None, 3]), tf.TensorSpec([1, None], tf.bool)])
+    def match(similarity, valid):
+        return bipartite_matcher.match(similarity, valid)
+
+    similarity = tf.constant([[[0.6, 0.5, 0.0], [0.9, 0.1, 0.2]]])
+    assert match(similarity, tf.constant([[True, True]])).numpy().tolist() == [[1, 0, -1]]

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from ssd.core import similarity
-from ssd.core.box_coder import MeanStddevBoxCoder, SquareBoxCoder
 
 
 @pytest.fixture(scope="module")
@@ -14,22 +15,25 @@ def data(golden_data):
 
 
 @pytest.mark.parametrize(
-    ("name", "function", "tolerance"),
+    ("name", "function"),
     [
-        ("ioa", similarity.ioa, 1e-6),
-        ("neg_sq_dist", similarity.negative_squared_distance, 1e-6),
-        (
-            "thresholded_iou",
-            lambda b, a: similarity.thresholded_iou(b, a, iou_threshold=0.2),
-            0.0,
-        ),
+        ("ioa", similarity.ioa),
+        ("neg_sq_dist", similarity.negative_squared_distance),
+        ("thresholded_iou", functools.partial(similarity.thresholded_iou, iou_threshold=0.2)),
     ],
 )
-def test_similarities_are_those_of_the_original(data, name, function, tolerance):
+def test_similarities_are_those_of_the_original(data, name, function):
     groundtruth, anchors = tf.constant(data["groundtruth"]), tf.constant(data["anchors"])
-    found = function(groundtruth[tf.newaxis], anchors)
-    assert found.shape == (1, 5, 12)
-    np.testing.assert_allclose(found[0], data[name], atol=tolerance)
+    found = function(tf.stack([groundtruth[::-1], groundtruth]), anchors)
+    assert found.shape == (2, 5, 12)
+    np.testing.assert_allclose(found[1], data[name], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(found[0], data[name][::-1], rtol=1e-6, atol=1e-6)
+
+
+def test_no_boxes():
+    anchors = tf.constant([[0.0, 0.0, 0.5, 0.5]])
+    for function in (similarity.iou, similarity.ioa, similarity.negative_squared_distance):
+        assert function(tf.zeros([2, 0, 4]), anchors).shape == (2, 0, 1)
 
 
 def test_similarity_by_hand():
@@ -43,20 +47,7 @@ def test_similarity_by_hand():
         [-0.25, -0.125, -0.75],
         atol=1e-6,
     )
-    # IoU 0.5; 0.25 / 0.75
-    found = similarity.thresholded_iou(boxes, anchors, iou_threshold=0.4)
-    assert found.numpy().tolist() == [[[1.0, 0.0, 0.0]]]
-
-
-@pytest.mark.parametrize(
-    ("name", "coder"),
-    [("mean_stddev", MeanStddevBoxCoder(0.05)), ("square", SquareBoxCoder((10.0, 8.0, 5.0)))],
-)
-def test_other_box_coders_are_those_of_the_original(data, name, coder):
-    boxes, anchors = tf.constant(data["boxes"]), tf.constant(data["anchors"])
-    encoded = coder.encode(boxes, anchors)
-    assert encoded.shape == (12, coder.code_size)
-    np.testing.assert_allclose(encoded, data[f"{name}_encoded"], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(
-        coder.decode(encoded, anchors), data[f"{name}_decoded"], rtol=1e-5, atol=1e-5
-    )
+    # IoU 0.5, 0.25 / 0.75 and 0; the threshold itself is not enough.
+    for threshold, expected in ((0.3, [1.0, 1.0, 0.0]), (0.4, [1.0, 0.0, 0.0]), (0.5, [0.0] * 3)):
+        found = similarity.thresholded_iou(boxes, anchors, iou_threshold=threshold)
+        assert found.numpy().tolist() == [[expected]]

@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 from ssd.core import matcher, target_assigner
-from ssd.core.box_coder import MeanStddevBoxCoder, SquareBoxCoder
 from ssd.core.target_assigner import Targets
 
 RECORDING = np.load(Path(__file__).parents[2] / "data" / "core_target_assigner.npz")
@@ -18,13 +17,10 @@ ZOO = {"matched_threshold": 0.5, "unmatched_threshold": 0.5, "force_match_for_ea
 SETTINGS = {"zoo": ZOO, "band": {**ZOO, "unmatched_threshold": 0.3}}
 
 
-def assign(anchors, boxes, classes, weights, **changes) -> Targets:
-    """With the argmax matcher; what is not an argument of the assigner is one of the matcher."""
-    own = ("similarity", "box_coder", "unmatched_class_label", "has_background")
-    own += ("negative_class_weight",)
-    settings = {name: changes.pop(name) for name in own if name in changes}
-    match = functools.partial(matcher.match, **changes)
-    return target_assigner.assign(anchors, boxes, classes, weights, match=match, **settings)
+def assign(anchors, boxes, classes, weights, **switches) -> Targets:
+    """With the argmax matcher and its switches."""
+    match = functools.partial(matcher.match, **switches)
+    return target_assigner.assign(anchors, boxes, classes, weights, match=match)
 
 
 def case_batch(case: int, rows: int) -> list[tf.Tensor]:
@@ -166,35 +162,3 @@ def test_equals_the_targets_of_the_recorded_models(oracle: Path, model: str) -> 
     )
     nonzero = np.argwhere(targets.cls_targets.numpy())
     np.testing.assert_array_equal(nonzero, golden["targets/cls_targets_nonzero_index"])
-
-
-def test_background_of_its_own_and_weight_of_negatives() -> None:
-    # Anchor 0 is the box, 1 is elsewhere, 2 between the thresholds: IoU 0.3 / 0.5 = 0.6.
-    anchors = np.array(
-        [[0.1, 0.1, 0.5, 0.7], [0.7, 0.0, 0.9, 0.3], [0.2, 0.1, 0.6, 0.7]], np.float32
-    )
-    boxes, classes = tf.constant([[[0.1, 0.1, 0.5, 0.7]]]), tf.constant([[[0.0, 1.0]]])
-    band = {"matched_threshold": 0.7, "unmatched_threshold": 0.4}
-    targets = assign(
-        anchors,
-        boxes,
-        classes,
-        tf.constant([[0.5]]),
-        unmatched_class_label=[1.0, 0.0, 0.0],
-        negative_class_weight=0.25,
-        **band,
-    )
-    assert targets.match.numpy().tolist() == [[0, -1, -2]]
-    # An ignored anchor gets the label too, but no weight.
-    assert targets.cls_targets.numpy().tolist() == [[[0, 0, 1], [1, 0, 0], [1, 0, 0]]]
-    assert targets.cls_weights.numpy().tolist() == [[0.5, 0.25, 0.0]]
-    without = assign(anchors, boxes, classes, tf.constant([[0.5]]), has_background=False, **band)
-    assert without.cls_targets.numpy().tolist() == [[[0, 1], [0, 0], [0, 0]]]
-
-
-def test_other_coders_make_the_regression_targets() -> None:
-    anchors = np.array([[0.1, 0.1, 0.5, 0.7]], np.float32)
-    batch = tf.constant([[[0.2, 0.1, 0.5, 0.7]]]), tf.constant([[[1.0]]]), tf.constant([[1.0]])
-    targets = assign(anchors, *batch, box_coder=MeanStddevBoxCoder(0.5), **ZOO)
-    np.testing.assert_allclose(targets.reg_targets, [[[0.2, 0.0, 0.0, 0.0]]], atol=1e-6)
-    assert assign(anchors, *batch, box_coder=SquareBoxCoder(), **ZOO).reg_targets.shape == (1, 1, 3)

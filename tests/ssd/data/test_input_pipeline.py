@@ -22,7 +22,8 @@ from ssd.core.image_resizer import (
 )
 from ssd.data import augmentation, example_source, input_pipeline
 from ssd.data.decoder import NUM_DROPPED_BOXES
-from ssd.data.input_pipeline import NUM_TRUNCATED_BOXES, explained
+from ssd.data.groundtruth import NUM_TRUNCATED_BOXES
+from ssd.data.input_pipeline import explained
 from ssd.data.record_index import RecordIndex, index_records
 from ssd.errors import InputError
 from ssd.label_map import from_names, save
@@ -367,6 +368,63 @@ def test_from_config_unshuffled_and_with_given_data(index: RecordIndex) -> None:
     )
     names = [e[_F.source_id].decode() for e in _examples(_take(made, 3))]
     assert names == ["r0", "r2", "r4", "r0", "r2", "r4"]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "drop_remainder", "sizes"),
+    [
+        (4, True, [4, 4]),  # 5 records twice: 4, 4, and 2 that are left
+        (4, False, [4, 4, 2]),
+        (5, True, [5, 5]),
+        (11, True, []),
+        (11, False, [10]),
+    ],
+)
+def test_training_ends_after_its_epochs(
+    index: RecordIndex, labels: str, batch_size: int, drop_remainder: bool, sizes: list[int]
+) -> None:
+    config = _config(index, labels)
+    config.train_config.batch_size = batch_size
+    config.train_input_reader.num_epochs = 2
+    config.train_input_reader.drop_remainder = drop_remainder
+    batches = list(
+        input_pipeline.train_dataset_from_config(config, seed=5).as_numpy_iterator(),
+    )
+    assert [len(batch[_F.source_id]) for batch in batches] == sizes
+    assert input_pipeline.num_train_batches(config, index) == len(sizes)
+    if not drop_remainder:
+        names = [e[_F.source_id].decode() for e in _examples(batches)]
+        assert sorted(names[:5]) == sorted(names[5:]) == ["r0", "r1", "r2", "r3", "r4"]
+    made = input_pipeline.train_dataset_from_config(
+        config, seed=5, start_example=batch_size * len(sizes)
+    )
+    assert not list(made)
+    config.train_input_reader.num_epochs = 0
+    assert input_pipeline.num_train_batches(config, index) is None
+
+
+def test_a_resumed_run_ends_where_the_whole_one_does(index: RecordIndex) -> None:
+    whole = list(_train(index, num_epochs=3).as_numpy_iterator())
+    rest = list(_train(index, num_epochs=3, start_example=6).as_numpy_iterator())
+    assert len(whole) == 7  # 15 examples in twos
+    _assert_same(whole[3:], rest)
+
+
+def test_equal_boxes_are_merged_before_they_are_counted(
+    record: Callable[..., bytes], write: Callable[..., str]
+) -> None:
+    one, other = [0.1, 0.2, 0.4, 0.7], [0.3, 0.3, 0.9, 0.8]
+    path = write([record(boxes=[one, other, one], classes=(1, 2, 3))])
+    changes = {"batch_size": 1, "max_number_of_boxes": 2}
+    batch = _take(_train(index_records(path), merge_multiple_label_boxes=True, **changes), 1)[0]
+    np.testing.assert_allclose(batch[_F.groundtruth_boxes][0], [one, other])
+    assert batch[_F.groundtruth_classes_one_hot][0].tolist() == [[1, 0, 1], [0, 1, 0]]
+    assert batch[_F.groundtruth_weights].tolist() == [[1, 1]]
+    assert batch[_F.num_groundtruth_boxes].tolist() == [2]
+    assert batch[NUM_TRUNCATED_BOXES].tolist() == [0]
+    apart = _take(_train(index_records(path), **changes), 1)[0]
+    assert apart[_F.groundtruth_classes_one_hot][0].tolist() == [[1, 0, 0], [0, 1, 0]]
+    assert apart[NUM_TRUNCATED_BOXES].tolist() == [1]
 
 
 def test_real_photos(shared: Path) -> None:

@@ -89,3 +89,26 @@ def test_weighted_data_sets(record: Callable[..., bytes], tmp_path: Path) -> Non
     assert (index.dataset_sizes, len(index)) == ((3, 2), 5)
     assert index.dataset_weights == pytest.approx((0.2, 0.8))
     assert b"b1" in index.read(4)
+
+
+def test_a_path_without_weight_is_not_looked_for(write: Callable[..., str]) -> None:
+    path = write([b"0", b"1"], "a.record")
+    text = f'tf_record_input_reader {{ input_path: ["{path}.gone", "{path}", "{path}"] }}'
+    text += "sample_from_datasets_weights: [0, 1, 3]"
+    index = input_reader.open_records(_message("InputReader", text), "train_input_reader")
+    assert (index.dataset_sizes, index.dataset_weights) == ((2, 2), (1.0, 3.0))
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ("[0.5]", r"weights: 1 weights \(0.5\) for 2 input_path; give one for each"),
+        ("[1, 2, 0.1]", r"weights: 3 weights \(1, 2, 0.1\) for 2 input_path"),
+        ("[0, 0]", r"weights: 2 weights \(0, 0\) for 2 input_path; .* at least one above 0"),
+    ],
+)
+def test_weights_that_do_not_fit(weights: str, message: str) -> None:
+    text = 'tf_record_input_reader { input_path: ["a", "b"] }'
+    reader = _message("InputReader", f"{text} sample_from_datasets_weights: {weights}")
+    with pytest.raises(InputError, match=r"^train_input_reader.sample_from_datasets_" + message):
+        input_reader.open_records(reader, "train_input_reader")

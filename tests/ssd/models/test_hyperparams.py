@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from ssd.models.hyperparams import BatchNorm, ConvHyperparams
+from ssd.models.hyperparams import BatchNorm, ConvHyperparams, GroupNorm
 
 NORMAL = {"class_name": "RandomNormal", "config": {"mean": 0.0, "stddev": 0.01}}
 TRUNCATED = {"class_name": "TruncatedNormal", "config": {"mean": 0.0, "stddev": 0.03}}
@@ -126,6 +126,86 @@ def test_conv_or_separable(use_depthwise, kind):
 
 
 def test_batch_norm_takes_decay_epsilon_and_freezing():
-    layer = hyperparams(freeze_batchnorm=True).normalization("bn")
+    layer = hyperparams(freeze_batchnorm=True).normalization(6, "bn")
     assert (layer.momentum, layer.epsilon, layer.frozen, layer.name) == (0.97, 0.002, True, "bn")
-    assert not hyperparams().normalization().frozen
+    assert not hyperparams().normalization(6).frozen
+
+
+def test_normalizers_are_layers_of_their_kind():
+    synchronized = BatchNorm(center=False, scale=False, is_synchronized=True)
+    layer = hyperparams(normalizer=synchronized).normalization(6)
+    assert (layer.center, layer.scale, layer.is_synchronized) == (False, False, True)
+    layer = hyperparams(normalizer=GroupNorm()).normalization(64, "gn")
+    assert (type(layer), layer.name) == (keras.layers.GroupNormalization, "gn")
+    layer = hyperparams(normalizer=None).normalization(6)
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 6)).astype(np.float32)
+    np.testing.assert_array_equal(layer(x, training=True), x)
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    # swish is x / (1 + exp(-x)): -2 / (1 + e^2), 8 / (1 + e^-8).
+    [
+        ("NONE", [-2.0, 0.0, 8.0]),
+        ("RELU", [0.0, 0.0, 8.0]),
+        ("RELU_6", [0.0, 0.0, 6.0]),
+        ("SWISH", [-0.238406, 0.0, 7.997317]),
+    ],
+)
+def test_activations(activation, expected):
+    outputs = hyperparams(activation=activation).activate(np.array([-2.0, 0.0, 8.0], np.float32))
+    np.testing.assert_allclose(outputs, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "make", "follow"),
+    [
+        # What is regularized (r) is also what the initializer reaches; g is left to glorot.
+        ({}, lambda h: h.depthwise_before_1x1(3), "g"),
+        ({"regularize_depthwise": True}, lambda h: h.depthwise_before_1x1(3), "gr"),
+        ({"reaches_every_kernel": True}, lambda h: h.depthwise_before_1x1(3), "r"),
+        ({}, lambda h: h.separable(6, 3, pointwise_follows=True), "r r"),
+        ({}, lambda h: h.separable(6, 3, depthwise_follows=False), "g g"),
+        (
+            {"regularize_depthwise": True},
+            lambda h: h.separable(6, 3, depthwise_follows=False),
+            "gr g",
+        ),
+        (
+            {"reaches_every_kernel": True},
+            lambda h: h.separable(6, 3, depthwise_follows=False),
+            "r r",
+        ),
+        ({"regularizes_backbone_depthwise": False}, lambda h: h.depthwise(3), "-"),
+    ],
+)
+def test_which_kernels_follow(changes, make, follow):
+    layer = make(hyperparams(initializer="zeros", normalizer=None, **changes))
+    kernels = [value for name, value in values(layer, 4).items() if name.endswith("kernel")]
+    assert ["g" in letters for letters in follow.split()] == [np.any(k != 0) for k in kernels]
+    assert len(layer.losses) == sum("r" in letters for letters in follow.split())
+
+
+def test_l1_of_a_layer_that_is_made_while_tracing_serves_afterwards():
+    class Late(keras.layers.Layer):
+        def build(self, input_shape):
+            l1 = {"class_name": "L1", "config": {"l1": 0.5}}
+            self.conv = hyperparams(initializer="ones", regularizer=l1).conv(3, 1)
+
+        def call(self, inputs):
+            return self.conv(inputs)
+
+    class Network(keras.Model):
+        """Without a `build`, so that Keras traces `call` in a graph that it throws away."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.late = Late()
+
+        def call(self, inputs):
+            return self.late(inputs)
+
+    network = Network()
+    network(keras.Input((5, 7, 4)))
+    # Twelve ones, halved.
+    assert [float(loss) for loss in network.losses] == [6.0]

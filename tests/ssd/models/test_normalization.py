@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ssd.models.normalization import FusedBatchNormalization
+from ssd.errors import InputError
+from ssd.models.normalization import FusedBatchNormalization, group_normalization
 
 # Two channels of different mean and spread, 2 * 1 * 3 = 6 values each.
 IMAGES = np.array(
@@ -91,3 +92,54 @@ def test_statistics_stay_float32_under_mixed_precision():
     assert outputs.dtype == tf.bfloat16
     assert {v.dtype for v in layer.variables} == {"float32"}
     np.testing.assert_allclose(layer.moving_variance.numpy(), [2.75, 40.75], rtol=1e-6)
+
+
+def test_synchronized_moving_variance_follows_the_biased_variance():
+    layer = built(momentum=0.75, is_synchronized=True)
+    layer(IMAGES, training=True)
+    # As above, but divided by 6: 40 / 6 and 800 / 6.
+    np.testing.assert_allclose(layer.moving_mean.numpy(), [1.0, 5.0], rtol=1e-6)
+    expected = [0.75 + 0.25 * 40 / 6, 0.75 + 0.25 * 800 / 6]
+    np.testing.assert_allclose(layer.moving_variance.numpy(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("center", "scale", "names"),
+    [
+        (True, False, ["beta", "moving_mean", "moving_variance"]),
+        (False, True, ["gamma", "moving_mean", "moving_variance"]),
+        (False, False, ["moving_mean", "moving_variance"]),
+    ],
+)
+def test_without_center_or_scale_there_is_no_such_variable(center, scale, names):
+    layer = built(center=center, scale=scale, epsilon=0.5)
+    assert [v.name for v in layer.variables] == names
+    outputs = layer(IMAGES, training=True).numpy()
+    spread = np.sqrt(np.array([40 / 6, 800 / 6]) + 0.5)
+    np.testing.assert_allclose(outputs, (IMAGES - [4.0, 20.0]) / spread, rtol=1e-5, atol=1e-6)
+
+
+def test_group_normalization_is_over_pixels_and_two_channels_of_one_image():
+    layer = group_normalization(64)
+    # 1x2 pixels of 64 channels: group g is channels 2g and 2g + 1. In image 0 its four values are
+    # g + (0, 1, 4, 5): mean g + 2.5, squares (6.25 + 2.25) * 2 = 17, variance 17 / 4.
+    steps = np.array([[0, 1], [4, 5]])[:, np.newaxis]
+    pixels = (np.arange(32)[:, np.newaxis] + steps).reshape(2, 64)
+    images = np.stack([pixels, 10.0 * pixels])[:, np.newaxis].astype(np.float32)
+    outputs = layer(images, training=True).numpy()
+    expected = np.array([-2.5, -1.5, 1.5, 2.5]) / np.sqrt(17 / 4 + 1e-6)
+    for image in outputs:
+        np.testing.assert_allclose(image[0, 0].reshape(32, 2), [expected[:2]] * 32, atol=1e-4)
+        np.testing.assert_allclose(image[0, 1].reshape(32, 2), [expected[2:]] * 32, atol=1e-4)
+    assert [(v.name, v.shape) for v in layer.variables] == [("gamma", (64,)), ("beta", (64,))]
+    np.testing.assert_array_equal(layer(images, training=False), outputs)
+
+
+@pytest.mark.parametrize("channels", [1, 24, 48, 100])
+def test_channels_that_do_not_divide_into_groups_are_refused(channels):
+    with pytest.raises(
+        InputError,
+        match=rf"^conv_hyperparams.group_norm: block_1_project_BN has {channels} channels, which "
+        r"do not divide into 32 groups; give batch_norm, or .* multiples of 32$",
+    ):
+        group_normalization(channels, "block_1_project_BN")
