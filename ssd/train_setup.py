@@ -75,7 +75,7 @@ def resolve(options: TrainOptions) -> Plan:
 def _fit_length(config: Any, config_path: Path, options: TrainOptions) -> list[str]:
     """Fits steps, batch and schedule to the flags; a zoo config without flags to fine-tuning."""
     steps, batch_size, notes = options.steps, options.batch_size, []
-    is_zoo = is_shipped(config_path) and config_path.stem != DEMO_CONFIG
+    is_zoo = is_shipped(config_path) and zoo.is_known(config_path.stem)
     is_changed = any(o.startswith("train_config.") for o in options.overrides)
     if is_zoo and steps is None and batch_size is None and not is_changed:
         steps, batch_size = FINE_TUNE_STEPS, FINE_TUNE_BATCH_SIZE

@@ -20,9 +20,9 @@ def build(
     *,
     num_class_columns: int,
     num_anchors_per_location: Sequence[int],
+    feature_map_channels: Sequence[int],
     freeze_batchnorm: bool,
     is_tf1: bool,
-    feature_map_channels: Sequence[int] | None = None,
 ) -> BoxPredictor:
     """Returns the box predictor that a BoxPredictor message describes.
 
@@ -30,11 +30,10 @@ def build(
       message: with `convolutional_box_predictor` or `weight_shared_convolutional_box_predictor`.
       num_class_columns: background included, if it has a column.
       num_anchors_per_location: one number per feature map.
+      feature_map_channels: one number per feature map. Layers are made and checked here, not at
+        the first call, where Keras would wrap a complaint in lines of its own.
       freeze_batchnorm: of the whole model.
       is_tf1: see `hyperparams_builder.build`.
-      feature_map_channels: one number per feature map: layers that depend on them are made and
-        checked here, not at the first call, where Keras would wrap the complaint in lines of its
-        own.
 
     Raises:
       InputError: heads are shared, but the feature maps have different numbers of anchors; or
@@ -47,8 +46,7 @@ def build(
         freeze_batchnorm=freeze_batchnorm,
         is_tf1=is_tf1,
     )
-    if feature_map_channels is not None:
-        predictor.build([(None, None, None, channels) for channels in feature_map_channels])
+    predictor.build([(None, None, None, channels) for channels in feature_map_channels])
     return predictor
 
 

@@ -13,7 +13,7 @@ BOXES, CLASSES = "box_encodings", "class_predictions_with_background"
 SHARED = "weight_shared_convolutional_box_predictor"
 
 
-def built(kind: str, text: str, anchors=(6, 6), normalizer="batch_norm {}", channels=None):
+def built(kind: str, text: str, anchors=(6, 6), normalizer="batch_norm {}", channels=(64, 64)):
     message = message_class("BoxPredictor")()
     conv_hyperparams = f"conv_hyperparams {{ activation: RELU_6 {normalizer} }}"
     text_format.Parse(f"{kind} {{ {conv_hyperparams} {text} }}", message)
