@@ -13,9 +13,11 @@ usage() {
   export-saved-model       the same run to a SavedModel
   evaluate                 COCO metrics of a run, a SavedModel or a .tflite on records
   detect                   draw detections on images and folders
-  convert voc|coco         annotations to TFRecords
+  convert voc|coco|csv|yolo  annotations to TFRecords
+  lint                     the checks of convert, over annotations or TFRecords
   sample-data              write the generated sample data set
   show                     counts and pictures of TFRecords
+  anchors                  do the config's anchors fit a data set's boxes, and which would
   config check|show        is this pipeline.config obeyed, and what are all its values
   zoo list|fetch|verify    the pretrained checkpoints
   doctor                   what is installed, what is missing, the command that mends it
@@ -25,9 +27,9 @@ TEXT
 
 verb=${1:-}
 case "$verb" in
-  train | evaluate | detect | config | zoo | doctor) module=ssd ;;
+  train | evaluate | detect | config | zoo | anchors | doctor) module=ssd ;;
   export-tflite | export-saved-model) module=export ;;
-  convert | show | sample-data) module=tfrecord_tools ;;
+  convert | lint | show | sample-data) module=tfrecord_tools ;;
   test | check) module=$verb ;;
   "" | -h | --help | help) usage; exit 0 ;;
   *) echo "run.sh: $verb: no such verb; ./run.sh --help lists them" >&2; exit 2 ;;

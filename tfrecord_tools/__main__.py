@@ -1,4 +1,4 @@
-"""`python -m tfrecord_tools VERB ...`: convert, show, sample-data."""
+"""`python -m tfrecord_tools VERB ...`: convert, lint, show, sample-data."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ from typing import Any
 from ssd.errors import CommandParser, InputError, run_command
 
 # The rooms behind the verbs are imported inside: `--help` must not wait for numpy and Pillow.
+
+_KINDS = {
+    "voc": ("folder of Pascal VOC .xml files, searched with its sub-folders", "DIR"),
+    "coco": ("COCO detection annotations, one .json file", "FILE.json"),
+    "csv": ("boxes in one .csv file, of one of the usual layouts", "FILE.csv"),
+    "yolo": ("folder of YOLO .txt files", "DIR"),
+}
+_READER_FLAGS = ("one_based", "layout", "names")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(prog="tfrecord_tools", description="Annotations in, TFRecords out.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_convert(verbs)
+    _add_lint(verbs)
     _add_show(verbs)
     _add_sample_data(verbs)
     return parser
@@ -44,11 +53,8 @@ def _add_convert(verbs: argparse._SubParsersAction[CommandParser]) -> None:
             "and conversion_report.json. What is safe to mend is mended and said."
         ),
     )
-    kinds = convert.add_subparsers(dest="kind", required=True, metavar="voc|coco")
-    for kind, takes, metavar in (
-        ("voc", "folder of Pascal VOC .xml files, searched with its sub-folders", "DIR"),
-        ("coco", "COCO detection annotations, one .json file", "FILE.json"),
-    ):
+    kinds = convert.add_subparsers(dest="kind", required=True, metavar="voc|coco|csv|yolo")
+    for kind, (takes, metavar) in _KINDS.items():
         one = kinds.add_parser(
             kind,
             prog=f"convert {kind}",
@@ -62,20 +68,37 @@ def _add_convert(verbs: argparse._SubParsersAction[CommandParser]) -> None:
                 "the one list there is. For another choice give a folder with just the two lists."
             ),
         )
-        one.add_argument(
-            "--images", required=True, metavar="DIR", help="folder of pictures, sub-folders too"
-        )
-        one.add_argument("--annotations", required=True, metavar=metavar, help=takes)
-        one.add_argument(
-            "--output", default="data", metavar="DIR", help="folder to fill (default: data)"
-        )
-        _add_convert_options(one)
+        add = one.add_argument
+        add("--images", required=True, metavar="DIR", help="folder of pictures, sub-folders too")
+        add("--annotations", required=True, metavar=metavar, help=takes)
+        add("--output", default="data", metavar="DIR", help="folder to fill (default: data)")
+        _add_reader_flags(one, {kind})
+        _add_writing_flags(one)
+        _add_checking_flags(one)
         one.set_defaults(run=_convert)
 
 
-def _add_convert_options(parser: argparse.ArgumentParser) -> None:
+def _add_reader_flags(parser: argparse.ArgumentParser, kinds: set[str]) -> None:
     add = parser.add_argument
-    add("--label-map", metavar="FILE", help="label_map.pbtxt (default: from the annotations)")
+    if "voc" in kinds:
+        add(
+            "--voc-one-based",
+            dest="one_based",
+            action="store_true",
+            help="corners count pixels from 1, as the VOC challenge's own files do",
+        )
+    if "csv" in kinds:
+        add("--layout", metavar="NAME", help="columns of the .csv (default: by its header)")
+    if "yolo" in kinds:
+        add(
+            "--names",
+            metavar="FILE",
+            help="data.yaml, or one class name a line (default: looked for beside the labels)",
+        )
+
+
+def _add_writing_flags(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     split = parser.add_mutually_exclusive_group()
     split.add_argument(
         "--val-fraction",
@@ -86,9 +109,53 @@ def _add_convert_options(parser: argparse.ArgumentParser) -> None:
     )
     split.add_argument("--split-dir", metavar="DIR", help="VOC ImageSets lists instead, see below")
     add("--shards", type=int, metavar="N", help="files per split (default: one per 128 MiB)")
-    add("--workers", type=int, metavar="N", help="decoding threads (default: one per processor)")
     add("--strict", action="store_true", help="write nothing if anything needs mending (exit 3)")
     add("--seed", type=int, metavar="N", help="of split and record order (default: 0)")
+
+
+def _add_checking_flags(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--label-map", metavar="FILE", help="label_map.pbtxt (default: from the annotations)")
+    add("--workers", type=int, metavar="N", help="processes (default: one per processor)")
+    add(
+        "--no-decode",
+        dest="decode",
+        action="store_false",
+        help="look at header and end of every picture, not at its pixels: faster, finds less",
+    )
+    add(
+        "--exif",
+        choices=("auto", "stored", "turned"),
+        help="which view of a turned picture the boxes are on (default: as size and boxes tell)",
+    )
+    add("--max-megapixels", type=float, metavar="X", help="larger pictures stay out (100)")
+    add(
+        "--config",
+        metavar="CONFIG",
+        help="a pipeline.config, or the name of a shipped one: report boxes that its anchors do "
+        "not fit, or that are tiny at its input",
+    )
+    add("--set", dest="overrides", action="append", metavar="section.field=value", help="for it")
+
+
+def _add_lint(verbs: argparse._SubParsersAction[CommandParser]) -> None:
+    lint = verbs.add_parser(
+        "lint",
+        prog="lint",
+        help="the checks of convert, over annotations or finished records; writes nothing",
+        description=(
+            "Checks annotations (a folder of .xml or YOLO .txt files, a .json, a .csv) or records "
+            "as convert does, and writes nothing. Exit code 3 where something is wrong."
+        ),
+        argument_default=argparse.SUPPRESS,
+    )
+    add = lint.add_argument
+    add("paths", nargs="+", metavar="PATH", help="annotations, record files, or their folders")
+    add("--images", metavar="DIR", help="folder of pictures (default: beside the annotations)")
+    add("--json", dest="is_json", action="store_true", help="one JSON object on stdout")
+    _add_reader_flags(lint, {"voc", "csv", "yolo"})
+    _add_checking_flags(lint)
+    lint.set_defaults(run=_lint)
 
 
 def _add_show(verbs: argparse._SubParsersAction[CommandParser]) -> None:
@@ -151,7 +218,19 @@ def _add_sample_data(verbs: argparse._SubParsersAction[CommandParser]) -> None:
 def _convert(options: argparse.Namespace) -> None:
     from tfrecord_tools.convert import convert
 
-    convert(**_arguments(options))
+    convert(**_with_reader(_arguments(options)))
+
+
+def _lint(options: argparse.Namespace) -> None:
+    from tfrecord_tools.lint import lint
+
+    lint(**_with_reader(_arguments(options)))
+
+
+def _with_reader(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Returns the arguments with those of one reader alone under `reader`."""
+    own = {name: arguments.pop(name) for name in _READER_FLAGS if name in arguments}
+    return arguments | {"reader": own}
 
 
 def _show(options: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -22,9 +22,12 @@ class StatedAnnotation:
       image_size: (height, width) that the file states, None where it states none.
       object_numbers: int [N]; position in the file from 1 (VOC) or annotation id (COCO).
       class_names: [N].
-      boxes_pixels: float64 [N, 4], yxyx in pixels of the annotated picture, just as written.
+      boxes_pixels: float64 [N, 4], yxyx in pixels of the annotated picture, just as written; shares
+        of that picture instead where `is_normalized`.
       difficult, truncated, is_crowd: bool [N].
       area: float64 [N], square pixels; NaN where the file states none.
+      is_normalized: the format gives boxes in shares of the picture (YOLO, Open Images).
+      group_of: bool [N], a box around many instances; None where the format knows no groups.
     """
 
     file: str
@@ -39,6 +42,8 @@ class StatedAnnotation:
     truncated: np.ndarray
     is_crowd: np.ndarray
     area: np.ndarray
+    is_normalized: bool = False
+    group_of: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         assert self.boxes_pixels.shape == (len(self.class_names), 4), self.boxes_pixels.shape
@@ -86,13 +91,13 @@ class AnnotationSet:
     """All that a reader found.
 
     Attributes:
-      images: in stable order, source ids unique.
+      images: in stable order, names unique; an AnnotationTable where there may be many.
       class_names: the order in which a derived label map numbers them.
       source_category_ids: class name to the id it has in the annotation file; empty for formats
         without ids.
     """
 
-    images: tuple[StatedAnnotation, ...]
+    images: Sequence[StatedAnnotation]
     class_names: tuple[str, ...]
     source_category_ids: dict[str, int | str] = field(default_factory=dict)
 
@@ -112,23 +117,29 @@ RULES = {
     "image-missing": Rule("no such picture below --images; left out"),
     "image-ambiguous": Rule("several pictures fit the name; left out"),
     "duplicate-image": Rule("a second annotation of the same picture; left out"),
+    "same-picture": Rule("the same bytes under two names; kept in one split", is_note=True),
     "image-unreadable": Rule("the picture does not decode; left out"),
+    "image-too-large": Rule("more pixels than --max-megapixels; left out"),
     "orphan-annotation": Rule("a box of an image that the file does not list; left out"),
     "size-mismatch": Rule("the stated size is not the picture's; the picture's own is used"),
     "box-inverted": Rule("max < min; swapped"),
     "box-outside": Rule("reaches outside the picture; clipped, or dropped if wholly outside"),
     "box-zero-area": Rule("no area; dropped"),
     "duplicate-box": Rule("same class and box twice; the second is dropped"),
+    "box-tiny": Rule("under one pixel at the model's input; kept", is_note=True),
+    "box-unmatched": Rule("no anchor of the config overlaps it enough; kept", is_note=True),
     "image-reencoded": Rule("not 8-bit grey or RGB JPEG or PNG; stored as RGB"),
     "exif-orientation": Rule("the picture carries an EXIF orientation", is_note=True),
     "wrong-extension": Rule("the name says another format than the bytes", is_note=True),
     "unknown-class": Rule("a class that the label map lacks; stops the conversion"),
     "similar-classes": Rule("class names that differ by case, space or dash", is_note=True),
     "class-without-boxes": Rule("a class of the label map that no box has", is_note=True),
+    "few-images": Rule("a class that few training images show", is_note=True),
     "no-objects": Rule("an image without boxes; kept as a negative", is_note=True),
     "annotation-missing": Rule("a picture without annotation file; left out", is_note=True),
     "split-missing-image": Rule("a split list names an image that is not there"),
     "split-overlap": Rule("listed in two splits; kept in the first alone"),
+    "record-damaged": Rule("a record or its file cannot be read; left out"),
     "not-in-split": Rule("no split list names the image; left out", is_note=True),
 }
 

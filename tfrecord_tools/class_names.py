@@ -10,43 +10,67 @@ from pathlib import Path
 from ssd import label_map as label_maps
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
-from tfrecord_tools.annotations import AnnotationSet, ProblemLog, StatedAnnotation
+from tfrecord_tools.annotations import ProblemLog, StatedAnnotation
 
 
-def choose_label_map(
-    found: AnnotationSet, used: Iterable[StatedAnnotation], given: Path | None, log: ProblemLog
-) -> LabelMap:
+def choose_label_map(names: tuple[str, ...], given: Path | None, log: ProblemLog) -> LabelMap:
     """Returns the label map of a conversion.
 
     Args:
-      found: its class names, in their order, get the ids 1..C where no label map is given.
-      used: the images that are converted; with `given`, every class of theirs must be in it.
+      names: class names of the annotations; in their order they get the ids 1..C where no label
+        map is given.
       given: label_map.pbtxt, or None.
       log: gets names that differ by case, space or dash alone.
 
     Raises:
-      InputError: a class that `given` lacks (unknown-class), with the nearest name it has; or
-        annotations without any class.
+      InputError: annotations without any class.
     """
-    _note_similar(found.class_names, log)
-    if given is None:
-        if not found.class_names:
-            raise InputError("the annotations hold no box, so no class; nothing could be learned")
-        return label_maps.from_names(found.class_names)
-    classes = label_maps.load(given)
-    for image in used:
+    note_similar(names, log)
+    if given is not None:
+        return label_maps.load(given)
+    if not names:
+        raise InputError("the annotations hold no box, so no class; nothing could be learned")
+    return label_maps.from_names(names)
+
+
+def unknown_classes(
+    images: Iterable[StatedAnnotation], classes: LabelMap, source: object
+) -> ProblemLog:
+    """Returns one problem for every object whose class the label map lacks.
+
+    Args:
+      source: what the label map is called in messages.
+    """
+    log = ProblemLog()
+    hints: dict[str, str] = {}
+    for image in images:
         for number, name in zip(image.object_numbers, image.class_names, strict=True):
-            if name not in classes.id_of:
+            if name in classes.id_of:
+                continue
+            if name not in hints:
                 near = difflib.get_close_matches(name, list(classes.id_of), 1, cutoff=0.5)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
-                raise InputError(
-                    f"{image.file}: object {number}: unknown-class {name!r}: not among the "
-                    f"{len(classes.items)} of {given}{hint}"
-                )
-    return classes
+                hints[name] = f"; did you mean {near[0]!r}?" if near else ""
+            detail = f"{name!r}: not among the {len(classes.items)} of {source}{hints[name]}"
+            log.add("unknown-class", image.file, detail, number)
+    return log
 
 
-def _note_similar(names: Iterable[str], log: ProblemLog) -> None:
+def refuse_unknown(unknown: ProblemLog) -> None:
+    """Stops a conversion that cannot number its classes.
+
+    Raises:
+      InputError: there is a problem in `unknown`; the message is about the first.
+    """
+    if not unknown.problems:
+        return
+    first, *others = unknown.problems
+    more = f" (and {len(others)} more objects; `lint` lists them)" if others else ""
+    raise InputError(f"{first.file}: object {first.object}: unknown-class {first.detail}{more}")
+
+
+def note_similar(names: Iterable[str], log: ProblemLog) -> None:
+    """Notes groups of names that differ by case, space or dash alone."""
+
     def plain(name: str) -> str:
         return "".join(c for c in name.casefold() if c.isalnum()) or name
 

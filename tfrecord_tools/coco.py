@@ -168,7 +168,7 @@ def _stated(
     has_size = image.width is not None and image.height is not None
     return StatedAnnotation(
         file=f"{file}: {image.file_name}",
-        source_id=str(image.id),
+        source_id=image_name,
         image_name=image_name,
         image_path=index.folder / image_name,
         image_size=(int(image.height or 0), int(image.width or 0)) if has_size else None,

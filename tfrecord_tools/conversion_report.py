@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,30 @@ from tfrecord_tools.annotations import RULES, ProblemLog
 from tfrecord_tools.sharded_writer import Shard
 
 REPORT_NAME = "conversion_report.json"
+FEW_IMAGES = 10
 _MAX_CLASS_ROWS = 40
 _LINES_PER_RULE = 3
 
 
 @dataclass
 class SplitCount:
-    """What one split holds."""
+    """What one split holds.
+
+    Attributes:
+      boxes: of each class.
+      images_with: how many images have a box of that class.
+    """
 
     images: int = 0
     boxes: Counter[str] = field(default_factory=Counter)
+    images_with: Counter[str] = field(default_factory=Counter)
     shards: list[Shard] = field(default_factory=list)
+
+    def add(self, class_names: Sequence[str]) -> None:
+        """Counts one image with boxes of those classes."""
+        self.images += 1
+        self.boxes.update(class_names)
+        self.images_with.update(set(class_names))
 
 
 @dataclass
@@ -63,6 +77,20 @@ class ConversionReport:
     def boxes(self) -> int:
         """Boxes of all splits."""
         return sum(split.boxes.total() for split in self.splits.values())
+
+    def note_rare_classes(self) -> None:
+        """Notes classes without any box, and those that fewer than FEW_IMAGES images of train show.
+
+        Where nothing goes to train, nothing can be too little of it.
+        """
+        train = self.splits.get("train")
+        for name in self.class_names:
+            if not self.boxes_of(name) and self.images:
+                detail = f"no box of {name!r} in any split"
+                self.log.add("class-without-boxes", "label map", detail)
+            elif train and train.images and train.images_with[name] < FEW_IMAGES:
+                detail = f"{name!r} is in {train.images_with[name]} images of train"
+                self.log.add("few-images", "label map", f"{detail}; 100 and more are usual")
 
     def as_json(self) -> dict[str, Any]:
         """The content of conversion_report.json; the same run gives the same content."""

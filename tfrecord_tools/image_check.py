@@ -1,4 +1,4 @@
-"""Decodes every picture once, so that its size is true and its bytes decode in training."""
+"""Opens every picture once, so that its size is true and its bytes decode in training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from PIL import TiffImagePlugin, WebPImagePlugin  # isort: skip # noqa: F401
 
 from tfrecord_tools.annotations import ProblemLog, RefusedError, StatedAnnotation
 
-MAX_PIXELS = 100_000_000
+DEFAULT_MAX_MEGAPIXELS = 100.0
 JPEG_QUALITY = 95
 ORIENTATION_TAG = 0x0112
 
@@ -55,6 +55,26 @@ _TURNS = {
     7: "mirrored and turned",
     8: "turned by 270 degrees",
 }
+# Cameras append previews and notes behind the picture; its end is looked for so far from the end.
+_TAIL_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """How pictures are checked.
+
+    Attributes:
+      decodes: every pixel is decoded; else the header and the end of the file are looked at.
+      exif: "auto" takes the view that the annotation was made on; "stored" and "turned" say it.
+      max_megapixels: larger pictures are left out, unopened.
+    """
+
+    decodes: bool = True
+    exif: str = "auto"
+    max_megapixels: float = DEFAULT_MAX_MEGAPIXELS
+
+
+DEFAULT_SETTINGS = ImageSettings()
 
 
 @dataclass(frozen=True)
@@ -72,7 +92,9 @@ class CheckedImage:
     size: tuple[int, int]
 
 
-def check(stated: StatedAnnotation, log: ProblemLog) -> CheckedImage:
+def check(
+    stated: StatedAnnotation, log: ProblemLog, settings: ImageSettings = DEFAULT_SETTINGS
+) -> CheckedImage:
     """Returns the picture of an annotation as it goes into the record.
 
     TensorFlow's decoders ignore the EXIF orientation. Where the annotation was made on the turned
@@ -80,20 +102,29 @@ def check(stated: StatedAnnotation, log: ProblemLog) -> CheckedImage:
     stay as stored. Alpha is cut off and 16 bits keep their upper 8, as those decoders do.
 
     Raises:
-      RefusedError: image-unreadable, with the reason.
+      RefusedError: image-unreadable or image-too-large, with the reason.
     """
+    return check_encoded(_read(stated.image_path), stated, log, settings)
+
+
+def check_encoded(
+    encoded: bytes, stated: StatedAnnotation, log: ProblemLog, settings: ImageSettings
+) -> CheckedImage:
+    """Returns what `check` does, for a picture that has been read."""
     where = str(stated.image_path)
-    encoded = _read(stated.image_path)
     with _refusing_what_breaks():
         image = Image.open(io.BytesIO(encoded), formats=_FORMATS)
         stored = (image.height, image.width)
-        _refuse_huge(stored)
+        _refuse_huge(stored, settings.max_megapixels)
         oddity = _oddity(image)
-        _decode(image, encoded, is_clean=not oddity)
+        if settings.decodes:
+            _decode(image, encoded, is_clean=not oddity)
+        else:
+            _look_at_end(image, encoded)
         orientation = _orientation(image)
     is_turned = False
     if orientation in _TURNS:
-        is_turned, why = _choose_view(orientation, stored, stated)
+        is_turned, why = _choose_view(orientation, stored, stated, settings.exif)
         view = "the pixels are turned" if is_turned else "the stored pixels are used"
         detail = f"EXIF orientation {orientation} ({_TURNS[orientation]}): {why}; {view}"
         log.add("exif-orientation", where, detail, fixed=is_turned)
@@ -117,7 +148,7 @@ def open_rgb(encoded: bytes) -> Image.Image:
     """
     with _refusing_what_breaks():
         image = Image.open(io.BytesIO(encoded), formats=_FORMATS)
-        _refuse_huge((image.height, image.width))
+        _refuse_huge((image.height, image.width), DEFAULT_MAX_MEGAPIXELS)
         return _to_rgb(image)
 
 
@@ -142,11 +173,11 @@ def _read(path: Path) -> bytes:
     return encoded
 
 
-def _refuse_huge(size: tuple[int, int]) -> None:
+def _refuse_huge(size: tuple[int, int], max_megapixels: float) -> None:
     height, width = size
-    if height * width > MAX_PIXELS:
-        limit = MAX_PIXELS // 1_000_000
-        raise RefusedError("image-unreadable", f"{width}x{height} is more than {limit} megapixels")
+    if height * width > max_megapixels * 1e6:
+        detail = f"{width}x{height} is more than {max_megapixels:g} megapixels"
+        raise RefusedError("image-too-large", detail)
 
 
 def _decode(image: Image.Image, encoded: bytes, is_clean: bool) -> None:
@@ -157,6 +188,13 @@ def _decode(image: Image.Image, encoded: bytes, is_clean: bool) -> None:
         # An eighth of the size reads the same stream to its end, in half the time.
         image.draft(image.mode, (max(image.width // 8, 1), max(image.height // 8, 1)))
     image.load()
+
+
+def _look_at_end(image: Image.Image, encoded: bytes) -> None:
+    """Refuses JPEG and PNG files that were cut off."""
+    end = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xae\x42\x60\x82"}.get(str(image.format))
+    if end and encoded.rfind(end, max(0, len(encoded) - _TAIL_BYTES)) < 0:
+        raise RefusedError("image-unreadable", f"{image.format} without its end: cut off")
 
 
 def _orientation(image: Image.Image) -> int:
@@ -182,9 +220,11 @@ def _oddity(image: Image.Image) -> str:
 
 
 def _choose_view(
-    orientation: int, stored: tuple[int, int], stated: StatedAnnotation
+    orientation: int, stored: tuple[int, int], stated: StatedAnnotation, exif: str
 ) -> tuple[bool, str]:
     """Returns whether the boxes are those of the turned view, and the evidence in words."""
+    if exif != "auto":
+        return exif == "turned", f"--exif {exif} says so"
     turned = stored[::-1] if orientation >= 5 else stored
     if turned == stored:
         return False, "both views have the same size, the annotation cannot tell"
@@ -192,6 +232,8 @@ def _choose_view(
         return True, "the stated size is that of the turned view"
     if stated.image_size == stored:
         return False, "the stated size is that of the stored pixels"
+    if stated.is_normalized:
+        return False, "boxes in shares of the picture do not tell the view"
     fits_stored, fits_turned = (_boxes_fit(stated.boxes_pixels, size) for size in (stored, turned))
     if fits_turned and not fits_stored:
         return True, "the boxes fit the turned view alone"

@@ -26,9 +26,13 @@ def validate(
       image_size: (height, width) of the decoded picture.
     """
     boxes_size = _annotated_size(stated, image_size, log)
-    boxes, keep = _mend(stated, boxes_size, log)
-    keep = _drop_duplicates(stated, boxes, keep, log)
-    area = _areas(stated, boxes, boxes_size, image_size)
+    limits = np.array([*boxes_size, *boxes_size], np.float64)
+    # Shares are turned into pixels so that all that follows is said in one unit.
+    written = stated.boxes_pixels * limits if stated.is_normalized else stated.boxes_pixels
+    clipped, keep = _mend(stated, written, boxes_size, log)
+    boxes = (clipped / limits).astype(np.float32)
+    keep = _drop_duplicates(stated, written, boxes, keep, log)
+    area = _areas(stated, clipped, boxes_size, image_size)
     if not keep.any():
         log.add("no-objects", stated.file, "no boxes; kept as a negative")
     kept = np.flatnonzero(keep)
@@ -42,6 +46,7 @@ def validate(
         truncated=stated.truncated[kept],
         is_crowd=stated.is_crowd[kept],
         area=area[kept],
+        group_of=None if stated.group_of is None else stated.group_of[kept],
     )
 
 
@@ -57,6 +62,9 @@ def _annotated_size(
         min(stated.image_size) > 0
         and abs(stated_height * width / (stated_width * height) - 1) < 0.01
     )
+    if stated.is_normalized:
+        log.add("size-mismatch", stated.file, f"{said}; its boxes are shares", fixed=True)
+        return image_size
     far_corners = stated.boxes_pixels[:, 2:].max(axis=0, initial=0)
     exceeds_picture = bool((far_corners > np.array(image_size) + 2).any())
     fits_stated = bool((far_corners <= np.array(stated.image_size) + 1).all())
@@ -72,23 +80,22 @@ def _annotated_size(
 
 
 def _mend(
-    stated: StatedAnnotation, size: tuple[int, int], log: ProblemLog
+    stated: StatedAnnotation, written: np.ndarray, size: tuple[int, int], log: ProblemLog
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns float32 [N, 4] boxes, swapped, clipped, normalized; and which have an area [N]."""
+    """Returns float64 [N, 4] pixels, swapped and clipped; and which boxes keep an area [N]."""
     height, width = size
     limits = np.array([height, width, height, width], np.float64)
-    written = stated.boxes_pixels
-    ordered = np.concatenate(
-        [np.minimum(written[:, :2], written[:, 2:]), np.maximum(written[:, :2], written[:, 2:])],
-        axis=-1,
-    )
-    clipped = np.clip(ordered, 0.0, limits)
-    boxes = (clipped / limits).astype(np.float32)
-    is_inverted = np.any(written[:, 2:] < written[:, :2], axis=-1)
-    is_outside = (np.abs(clipped - ordered) > ROUNDING_PIXELS).any(axis=-1)
-    is_lost = (boxes[:, 2:] <= boxes[:, :2]).any(axis=-1)
+    low, high = written[:, :2], written[:, 2:]
+    ordered = np.concatenate([np.minimum(low, high), np.maximum(low, high)], axis=-1)
+    clipped = np.minimum(np.maximum(ordered, 0.0), limits)
+    shares = (clipped / limits).astype(np.float32)
+    is_lost = (shares[:, 2:] <= shares[:, :2]).any(axis=-1)
+    is_inverted = np.asarray((high < low).any(axis=-1))
+    is_outside = np.asarray((np.abs(clipped - ordered) > ROUNDING_PIXELS).any(axis=-1))
+    if not (is_lost | is_inverted | is_outside).any():
+        return clipped, ~is_lost
     sides = ordered[:, 2:] - ordered[:, :2]
-    has_no_area = (sides <= 0).any(axis=-1) | (is_lost & ~is_outside)
+    has_no_area = np.asarray((sides <= 0).any(axis=-1) | (is_lost & ~is_outside))
     for i in np.flatnonzero(is_inverted | has_no_area | is_outside):
         what = f"{stated.class_names[i]} {_corners(written[i])}"
         number = stated.object_numbers[i]
@@ -102,19 +109,24 @@ def _mend(
         elif is_outside[i]:
             outcome = f"reaches outside {width}x{height}; clipped to {_corners(clipped[i])}"
             log.add("box-outside", stated.file, f"{what} {outcome}", number, True)
-    return boxes, ~is_lost
+    return clipped, ~is_lost
 
 
 def _drop_duplicates(
-    stated: StatedAnnotation, boxes: np.ndarray, keep: np.ndarray, log: ProblemLog
+    stated: StatedAnnotation,
+    written: np.ndarray,
+    boxes: np.ndarray,
+    keep: np.ndarray,
+    log: ProblemLog,
 ) -> np.ndarray:
+    rows, is_crowd = boxes.tolist(), stated.is_crowd.tolist()
     keep = keep.copy()
     first: dict[tuple[object, ...], int] = {}
-    for i in np.flatnonzero(keep):
-        key = (stated.class_names[i], bool(stated.is_crowd[i]), *boxes[i].tolist())
+    for i in np.flatnonzero(keep).tolist():
+        key = (stated.class_names[i], is_crowd[i], *rows[i])
         number = stated.object_numbers[i]
         if key in first:
-            detail = f"{stated.class_names[i]} {_corners(stated.boxes_pixels[i])} "
+            detail = f"{stated.class_names[i]} {_corners(written[i])} "
             detail += f"is the box of object {first[key]} again; dropped"
             log.add("duplicate-box", stated.file, detail, number, True)
             keep[i] = False
@@ -124,17 +136,17 @@ def _drop_duplicates(
 
 def _areas(
     stated: StatedAnnotation,
-    boxes: np.ndarray,
+    clipped: np.ndarray,
     boxes_size: tuple[int, int],
     image_size: tuple[int, int],
 ) -> np.ndarray:
     """Returns float32 [N] square pixels: the stated area (of a mask, in COCO), else the box's."""
     height, width = image_size
     scale = height * width / (boxes_size[0] * boxes_size[1])
-    sides = boxes[:, 2:] - boxes[:, :2]
-    of_boxes = sides[:, 0] * height * (sides[:, 1] * width)
+    sides = clipped[:, 2:] - clipped[:, :2]
     is_stated = np.isfinite(stated.area) & (stated.area > 0)
-    return np.where(is_stated, stated.area * scale, of_boxes).astype(np.float32)
+    area = np.where(is_stated, stated.area, sides[:, 0] * sides[:, 1])
+    return (area * scale).astype(np.float32)
 
 
 def _corners(box: np.ndarray) -> str:

@@ -11,15 +11,16 @@ from PIL import Image
 
 from tfrecord_tools import image_check
 from tfrecord_tools.annotations import ProblemLog, RefusedError
+from tfrecord_tools.image_check import ImageSettings
 
 ORIENTATION = image_check.ORIENTATION_TAG
 
 
 @pytest.fixture
 def check(stated):
-    def run(path: Path, objects=(), image_size=None):
+    def run(path: Path, objects=(), image_size=None, settings=image_check.DEFAULT_SETTINGS):
         log = ProblemLog()
-        found = image_check.check(stated(objects, image_size, path), log)
+        found = image_check.check(stated(objects, image_size, path), log, settings)
         return found, log
 
     return run
@@ -144,6 +145,14 @@ def test_exif_orientation(tmp_path: Path, check, stated_size, boxes, is_turned: 
     assert Image.open(io.BytesIO(checked.encoded)).getexif().get(ORIENTATION) is None
 
 
+@pytest.mark.parametrize(("exif", "size"), [("stored", (120, 200)), ("turned", (200, 120))])
+def test_the_view_may_be_said(tmp_path: Path, check, exif: str, size: tuple[int, int]):
+    path = write_turned(tmp_path / "a.jpg", 6)
+    checked, log = check(path, [("cat", 10, 20, 30, 40)], size[::-1], ImageSettings(exif=exif))
+    assert checked.size == size
+    assert f"--exif {exif} says so" in log.problems[0].detail
+
+
 @pytest.mark.parametrize(("orientation", "size"), [(3, (200, 120)), (2, (200, 120)), (6, (90, 90))])
 def test_orientations_that_nothing_can_tell_stay_as_stored(tmp_path, check, orientation, size):
     path = write_turned(tmp_path / "a.jpg", orientation, size)
@@ -189,12 +198,25 @@ def test_a_picture_that_went_away(tmp_path: Path, check):
         check(tmp_path / "gone.jpg")
 
 
-def test_huge_pictures_are_refused_before_they_are_decoded(
-    tmp_path, write_image, check, monkeypatch
-):
-    monkeypatch.setattr(image_check, "MAX_PIXELS", 23_999)
-    with pytest.raises(RefusedError, match="200x120 is more than 0 megapixels"):
-        check(write_image(tmp_path / "a.png"))
+def test_huge_pictures_are_refused_before_they_are_decoded(tmp_path, write_image, check):
+    path = write_image(tmp_path / "a.png")
+    with pytest.raises(RefusedError, match=r"200x120 is more than 0\.02 megapixels") as refused:
+        check(path, settings=ImageSettings(max_megapixels=0.02))
+    assert refused.value.rule == "image-too-large"
+    assert check(path, settings=ImageSettings(max_megapixels=0.024))[0].size == (120, 200)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_without_decoding_a_cut_off_file_is_still_refused(tmp_path, write_image, check, name):
+    path = write_image(tmp_path / name)
+    headers = ImageSettings(decodes=False)
+    assert check(path, settings=headers)[0].encoded == path.read_bytes()
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"camera notes" * 100)
+    assert check(path, settings=headers)[0].size == (120, 200)
+    path.write_bytes(whole[:-60])
+    with pytest.raises(RefusedError, match=r"(JPEG|PNG) without its end: cut off"):
+        check(path, settings=headers)
 
 
 def test_float_pixels_are_refused(tmp_path: Path, check):

@@ -13,7 +13,8 @@ import pytest
 
 from tfrecord_tools import splits
 from tfrecord_tools.__main__ import main
-from tfrecord_tools.convert import convert
+from tfrecord_tools.convert_options import ConvertOptions
+from tfrecord_tools.lint import lint
 from tfrecord_tools.sample_data import write_sample_data
 from tfrecord_tools.show_records import show
 
@@ -47,8 +48,12 @@ def test_convert_show_and_sample_data(data_set: Path, voc, tmp_path: Path, capsy
     ("arguments", "code", "message"),
     [
         ([], 2, r"tfrecord_tools: the following arguments are required: VERB; see"),
-        (["convert"], 2, r"convert: the following arguments are required: voc\|coco; see convert"),
-        (["convert", "yolo"], 2, r"convert: .*invalid choice: 'yolo'"),
+        (
+            ["convert"],
+            2,
+            r"convert: the following arguments are required: voc\|coco\|csv\|yolo; see convert",
+        ),
+        (["convert", "tfds"], 2, r"convert: .*invalid choice: 'tfds'"),
         (["convert", "voc", "--images", "x"], 2, r"convert: .*required: --annotations; see"),
         (["show", "nowhere"], 2, r"show: nowhere: no such file or folder"),
         (["sample-data", "--images", "few"], 2, r"sample-data: argument --images: invalid int"),
@@ -73,7 +78,8 @@ def test_a_refused_data_set_is_exit_3(data_set: Path, voc, write_voc, capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], *([*v.split(), "--help"] for v in ("convert", "convert voc", "show"))]
+    "arguments",
+    [["--help"], *([*v.split(), "--help"] for v in ("convert", "convert voc", "lint", "show"))],
 )
 def test_help_needs_neither_numpy_nor_tensorflow(arguments):
     code = (
@@ -101,7 +107,8 @@ def test_converting_never_imports_tensorflow(voc):
 @pytest.mark.parametrize(
     ("arguments", "function", "flags"),
     [
-        (["convert", "voc"], convert, ("val_fraction", "seed")),
+        (["convert", "voc"], ConvertOptions, ("val_fraction", "seed")),
+        (["lint"], lint, ()),
         (["show"], show, ("pictures",)),
         (["sample-data"], write_sample_data, ("images", "seed", "workers")),
     ],

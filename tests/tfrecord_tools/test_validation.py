@@ -158,3 +158,28 @@ def test_the_callers_annotation_is_left_alone(stated):
     before = annotation.boxes_pixels.copy()
     run(annotation)
     np.testing.assert_array_equal(annotation.boxes_pixels, before)
+
+
+def test_shares_become_the_same_boxes_as_pixels(stated):
+    pixels = [("cat", 20, 30, 90, 108), ("dog", 0, 0, 210, 120)]
+    shares = [(name, x / 200, y / 120, u / 200, v / 120) for name, x, y, u, v in pixels]
+    by_pixels, log = run(stated(pixels))
+    by_shares, other_log = run(stated(shares, is_normalized=True))
+    np.testing.assert_array_equal(by_shares.boxes, by_pixels.boxes)
+    np.testing.assert_array_equal(by_shares.area, by_pixels.area)
+    assert log.problems == other_log.problems
+    assert "xmax 210, ymax 120) reaches outside 200x120" in other_log.problems[0].detail
+
+
+def test_shares_do_not_care_for_a_wrong_size(stated):
+    shares = [("cat", 0.1, 0.25, 0.45, 0.9)]
+    made, log = run(stated(shares, is_normalized=True, image_size=(60, 100)))
+    np.testing.assert_array_equal(made.boxes, np.array([[0.25, 0.1, 0.9, 0.45]], np.float32))
+    assert [(p.rule, p.fixed) for p in log.problems] == [("size-mismatch", True)]
+
+
+def test_groups_stay_with_their_boxes(stated):
+    boxes = [("cat", 5, 5, 5, 6), ("cat", 20, 30, 90, 108), ("dog", 1, 2, 3, 4)]
+    made, _ = run(stated(boxes, group_of=np.array([True, False, True])))
+    np.testing.assert_array_equal(made.group_of, [False, True])
+    assert run(stated(boxes))[0].group_of is None

@@ -1,0 +1,18 @@
+"""Copies are found by content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tfrecord_tools.same_pictures import find_copies
+
+
+def test_copies_point_to_the_first_name(tmp_path: Path):
+    content = {"b/x.jpg": b"one", "a.jpg": b"one", "c.jpg": b"two", "d.jpg": b"four", "z": b"one"}
+    for name, text in content.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(text)
+    names = [*content, "gone.jpg"]
+    assert find_copies(tmp_path, names) == {"b/x.jpg": "a.jpg", "z": "a.jpg"}
+    assert find_copies(tmp_path, ["c.jpg", "d.jpg"]) == {}
+    assert find_copies(tmp_path, []) == {}
