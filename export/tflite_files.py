@@ -17,7 +17,9 @@ from export.options import QUANTIZE_CHOICES, TfliteOptions
 from export.report import build_report
 from export.source import ExportSource, Records
 from export.verify import Score, ScoredFile
+from ssd.data.record_verification import verify as verify_records
 from ssd.errors import GateError, InputError
+from ssd.label_map import LabelMap
 from ssd.tflite_predictor import TflitePredictor
 
 REPORT = "export_report.json"
@@ -49,6 +51,7 @@ def run(options: TfliteOptions) -> None:
     validation = _validation(options, exported)
     quantizations = QUANTIZE_CHOICES[options.quantize]
     images = _calibration_set(options, exported) if "int8" in quantizations else None
+    _require_whole(validation, images, exported.label_map)
     output = Path(options.output) if options.output else exported.default_output
     names = [_FILE_NAMES[quantize] for quantize in quantizations]
     made = not output.exists()
@@ -99,6 +102,13 @@ def _calibration_set(options: TfliteOptions, exported: ExportSource) -> Calibrat
     images = calibration.choose(records.patterns, options.calibration_images, place=records.place)
     print(f"calibrating with {len(images.index)} of {images.available} images", flush=True)
     return images
+
+
+def _require_whole(validation: Records, images: CalibrationSet | None, label_map: LabelMap) -> None:
+    """Raises unless the records are what their conversion wrote; any class may calibrate."""
+    others = [p for p in (images.records if images else ()) if p not in validation.patterns]
+    for line in (*verify_records(validation.patterns, label_map), *verify_records(others)):
+        print(line, flush=True)
 
 
 def _folder_aside(output: Path) -> Path:

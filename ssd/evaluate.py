@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ssd import label_map as label_maps
+from ssd.data.record_index import index_records
+from ssd.data.record_verification import verify
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
 from ssd.metrics_sets import ONLY_COCO, DetectionMetrics, MetricsSettings, format_metrics
@@ -51,11 +54,11 @@ def evaluate(
         name what is not there.
     """
     # Late: `--help` answers without TensorFlow.
-    from ssd.data import input_pipeline, record_index
+    from ssd.data import input_pipeline
 
     _require_same_classes(predictor, label_map)
     metrics = DetectionMetrics(label_map, settings)
-    index = record_index.index_records(records).every(every)
+    index = index_records(records).every(every)
     dataset = input_pipeline.eval_dataset(
         record_index=index,
         label_map=label_map,
@@ -155,7 +158,7 @@ def run(
 def _data(
     model: str, data: str | None, split: str, records: Sequence[str], label_map: str | None
 ) -> tuple[list[str], LabelMap, MetricsSettings]:
-    """The records and label map that the flags, or else the run itself, name.
+    """The records, verified, and the label map that the flags, or else the run itself, name.
 
     A run evaluated on its own records is measured as its eval_config says.
     """
@@ -181,4 +184,9 @@ def _data(
         raise InputError(f"{model}: names no evaluation records; give --data DIR or --records GLOB")
     if not label_map:
         raise InputError("--records: which classes are these? give --label-map FILE")
-    return list(records), label_maps.load(label_map), settings
+    labels = label_maps.load(label_map)
+    for note in verify(records, labels, label_map):
+        print(note, file=sys.stderr)
+    # What is wrong with the files is said before a model is loaded.
+    index_records(records)
+    return list(records), labels, settings

@@ -14,7 +14,8 @@ from tqdm import tqdm
 from ssd import checkpoint, label_map
 from ssd.batch_norm_statistics import StatisticsEstimator
 from ssd.config import pipeline
-from ssd.data import input_pipeline, input_reader
+from ssd.data import input_pipeline
+from ssd.data.example_source import check_sample
 from ssd.errors import InputError
 from ssd.evaluate import evaluate
 from ssd.fine_tune import restore_fine_tune
@@ -60,9 +61,11 @@ class TrainingSession:
         DetectionMetrics(plan.label_map, self.metrics_settings)
         self.num_steps: int = train_config.num_steps
         self.batch_size: int = train_config.batch_size
-        self.index = input_reader.open_records(plan.config.train_input_reader, "train_input_reader")
         classes = plan.label_map.num_classes
-        print(f"data: {len(self.index)} training images, {classes} classes", flush=True)
+        print(f"data: {len(plan.train_records)} training images, {classes} classes", flush=True)
+        for records in filter(None, (plan.train_records, plan.val_records)):
+            for line in check_sample(records, plan.label_map, classes):
+                print(line, flush=True)
         self._end_with_the_data()
         self.learner = Learner(plan.config, seed=options.seed)
         for line in self.learner.notes:
@@ -134,11 +137,11 @@ class TrainingSession:
 
     def _end_with_the_data(self) -> None:
         """Brings num_steps down to the batches of `train_input_reader.num_epochs`."""
-        reader = self.plan.config.train_input_reader
-        batches = input_pipeline.num_train_batches(self.plan.config, self.index)
+        reader, records = self.plan.config.train_input_reader, self.plan.train_records
+        batches = input_pipeline.num_train_batches(self.plan.config, records)
         if batches == 0:
             raise InputError(
-                f"train_input_reader.num_epochs: {reader.num_epochs} x {len(self.index)} images "
+                f"train_input_reader.num_epochs: {reader.num_epochs} x {len(records)} images "
                 f"are no batch of {self.batch_size}; give more epochs, or 0 for no end"
             )
         if batches is not None and batches < self.num_steps:
@@ -174,7 +177,7 @@ class TrainingSession:
         """Training batches from the current step on; another offset is another order of images."""
         dataset = input_pipeline.train_dataset_from_config(
             self.plan.config,
-            record_index=self.index,
+            record_index=self.plan.train_records,
             label_map=self.plan.label_map,
             seed=self.options.seed + seed_offset,
             start_example=0 if seed_offset else self.step * self.batch_size,

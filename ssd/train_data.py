@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ssd.data import input_reader, manifest
 from ssd.data.record_files import PLACEHOLDER
+from ssd.data.record_index import RecordIndex, index_records
+from ssd.data.record_verification import verify
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
 from ssd.shipped_configs import DEMO_CONFIG, is_shipped
@@ -37,7 +40,10 @@ def fill_data(config: Any, options: TrainOptions, config_path: Path) -> None:
         if not Path(data).is_dir():
             raise InputError(f"--data {data}: no such folder; `./run.sh convert` makes one")
         train = train or [f"{data}/train-*.tfrecord"]
-        val = val or ([f"{data}/val-*.tfrecord"] if any(Path(data).glob("val-*.tfrecord")) else [])
+        pattern = f"{data}/val-*.tfrecord"
+        # Validation records that were converted but are gone are no reason to go without.
+        has_val = any(Path(data).glob("val-*.tfrecord")) or manifest.lists(pattern)
+        val = val or ([pattern] if has_val else [])
         labels = labels or f"{data}/label_map.pbtxt"
     if train:
         _set_reader(config.train_input_reader, train, labels)
@@ -49,6 +55,35 @@ def fill_data(config: Any, options: TrainOptions, config_path: Path) -> None:
         _set_reader(config.eval_input_reader[0], val, labels)
     if labels:
         config.train_input_reader.label_map_path = labels
+
+
+def open_records(
+    config: Any, labels: LabelMap
+) -> tuple[RecordIndex, RecordIndex | None, list[str]]:
+    """Returns the records to train on, those to evaluate on if any, and lines about them.
+
+    Whatever is wrong with the files of training or validation is found here, before the model.
+
+    Raises:
+      InputError: records are missing, empty, damaged, from another conversion than the manifest
+        beside them, or converted with other classes than `labels`.
+    """
+    train = _paths(config.train_input_reader)
+    val = [path for reader in config.eval_input_reader for path in _paths(reader)]
+    place = config.train_input_reader.label_map_path
+    notes = verify([*train, *val], labels, place) + manifest.without_boxes(train, labels)
+    train_records = input_reader.open_records(config.train_input_reader, "train_input_reader")
+    val_place = "eval_input_reader.tf_record_input_reader.input_path"
+    return train_records, index_records(val, val_place) if val else None, notes
+
+
+def _paths(reader: Any) -> list[str]:
+    """Returns the input_paths that are read: of weighted data sets only those with a weight."""
+    paths = list(reader.tf_record_input_reader.input_path)
+    weights = list(reader.sample_from_datasets_weights)
+    if len(weights) != len(paths):
+        return paths
+    return [path for path, weight in zip(paths, weights, strict=True) if weight > 0]
 
 
 def _set_reader(reader: Any, records: list[str], labels: str | None) -> None:

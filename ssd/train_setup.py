@@ -11,12 +11,13 @@ from ssd import zoo
 from ssd.config import pipeline
 from ssd.config.schedule import fit_schedule
 from ssd.data.record_files import PLACEHOLDER
+from ssd.data.record_index import RecordIndex
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
 from ssd.run_choice import choose_run
 from ssd.run_folder import RunFolder
 from ssd.shipped_configs import DEFAULT_CONFIG, DEMO_CONFIG, find_config, is_shipped
-from ssd.train_data import fill_data, fit_num_classes, label_map_path
+from ssd.train_data import fill_data, fit_num_classes, label_map_path, open_records
 from ssd.train_options import TrainOptions
 
 FINE_TUNE_STEPS, FINE_TUNE_BATCH_SIZE = 2000, 16
@@ -29,6 +30,7 @@ class Plan:
     Attributes:
       config: TrainEvalPipelineConfig message with every path and number of this run.
       label_map: of the training records.
+      train_records, val_records: where each of them is; None where nothing is to be evaluated on.
       run: its folder; not made yet.
       checkpoint: what to fine-tune from; None for random weights.
       resumes: `run` exists, is unfinished and has the same config.
@@ -37,6 +39,8 @@ class Plan:
 
     config: Any
     label_map: LabelMap
+    train_records: RecordIndex
+    val_records: RecordIndex | None
     run: RunFolder
     checkpoint: str | None
     resumes: bool
@@ -47,7 +51,7 @@ def resolve(options: TrainOptions) -> Plan:
     """Returns the plan for `options`; touches nothing but the sample data set and the zoo cache.
 
     Raises:
-      InputError: flags, config, label map or checkpoint do not fit together.
+      InputError: flags, config, records, label map or checkpoint do not fit together.
     """
     notes: list[str] = []
     has_data = options.data or options.train_records
@@ -59,6 +63,8 @@ def resolve(options: TrainOptions) -> Plan:
     fill_data(config, options, config_path)
     labels = label_maps.load(label_map_path(config, config_path))
     notes += fit_num_classes(config, labels, config_path)
+    train_records, val_records, record_notes = open_records(config, labels)
+    notes += record_notes
     notes += _fit_length(config, config_path, options)
     if config.train_config.num_steps < 1:
         raise InputError(
@@ -69,7 +75,7 @@ def resolve(options: TrainOptions) -> Plan:
     # Killed before its first save: it begins again, from the same weights.
     has_saved = resumes and any(run.checkpoints.glob("ckpt-*.index"))
     checkpoint = None if has_saved else _choose_checkpoint(config, config_path, options, notes)
-    return Plan(config, labels, run, checkpoint, resumes, tuple(notes))
+    return Plan(config, labels, train_records, val_records, run, checkpoint, resumes, tuple(notes))
 
 
 def _fit_length(config: Any, config_path: Path, options: TrainOptions) -> list[str]:

@@ -126,7 +126,8 @@ class ConversionReport:
         shown = sorted(self.class_names, key=self.boxes_of, reverse=True)[:_MAX_CLASS_ROWS]
         for name in (name for name in self.class_names if name in shown):
             rows.append([f"  {name}", *(str(s.boxes[name]) for s in self.splits.values())])
-        rows.append(["shards", *(str(len(s.shards)) for s in self.splits.values())])
+        if any(split.shards for split in self.splits.values()):
+            rows.append(["shards", *(str(len(s.shards)) for s in self.splits.values())])
         lines = _aligned(rows)
         if len(self.class_names) > len(shown):
             lines.append(f"  and {len(self.class_names) - len(shown)} more classes: {REPORT_NAME}")

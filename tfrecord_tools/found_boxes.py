@@ -18,7 +18,7 @@ from tfrecord_tools.image_record import ImageRecord
 
 # What most models of the zoo take; pictures are squeezed to it.
 DEFAULT_INPUT_SIZE = (320, 320)
-_TINY_PIXELS = 1.0
+_TINY_PIXELS = 1.0 - 1e-4  # a side of 2 pixels in 640 is one pixel, whatever float32 makes of it
 
 
 class FoundBoxes:

@@ -130,7 +130,7 @@ def check_encoded(
         log.add("exif-orientation", where, detail, fixed=is_turned)
     image_format = str(image.format)
     extension = os.path.splitext(stated.image_name)[1].lower()
-    if extension not in _EXTENSIONS.get(image_format, (extension,)):
+    if extension and extension not in _EXTENSIONS.get(image_format, (extension,)):
         log.add("wrong-extension", where, f"is {image_format}, not {extension}")
     if oddity:
         log.add("image-reencoded", where, f"{image_format}, {oddity}", fixed=True)

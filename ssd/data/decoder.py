@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 
 Example = dict[str, tf.Tensor]
 
-# int32 []: boxes of the record that are not in it: a coordinate is NaN, or the class is unknown.
+# int32 []: boxes of the record that are left out because a coordinate is NaN.
 NUM_DROPPED_BOXES = "num_dropped_boxes"
 
 # The class id of a text that the label map does not know.
 UNKNOWN_CLASS_ID = -1
+
+# As num_classes: only images are wanted, so that a box may be of any class, or of none.
+ANY_NUMBER_OF_CLASSES = 2**31 - 1
 
 # Keys of a decoded record with one row per box; whoever drops or reorders boxes does it to all.
 PER_BOX_FIELDS = (
@@ -86,11 +89,15 @@ class Decoder:
     """Decodes records by one rule for class ids; calls are pure and work inside tf.data.
 
     With a label map, `image/object/class/text` is looked up by name or display name, and
-    `class/label` is used only for a record whose list of texts is empty. Without one, the texts
-    are ignored and `class/label` is used.
+    `class/label` is used only for a record whose list of texts is empty, and for a box whose text
+    is. Without one, the texts are ignored and `class/label` is used.
+
+    Attributes:
+      label_map: as given.
     """
 
     def __init__(self, label_map: LabelMap | None) -> None:
+        self.label_map = label_map
         self._ids_of_texts = None
         if label_map is not None:
             ids = label_map.id_of
@@ -102,10 +109,10 @@ class Decoder:
     def __call__(self, serialized: tf.Tensor) -> Example:
         """Returns one record as tensors, keys from InputFields and NUM_DROPPED_BOXES.
 
-        Boxes with a NaN coordinate and boxes whose class is unknown are left out of every per-box
-        field and counted. Nothing is clipped. Weights are 1 where the record has none; area is in
-        square pixels of the decoded image where it has none; is_crowd, difficult and group_of are
-        False where it has none.
+        Boxes with a NaN coordinate are left out of every per-box field and counted. Nothing is
+        clipped. Weights are 1 where the record has none; area is in square pixels of the decoded
+        image where it has none; is_crowd, difficult and group_of are False where it has none. The
+        class of a text that the label map does not know is UNKNOWN_CLASS_ID.
 
         Args:
           serialized: string [], a tf.train.Example.
@@ -125,8 +132,7 @@ class Decoder:
         image.set_shape([None, None, 3])
         boxes = tf.stack([features[side] for side in _BOX_SIDES], axis=-1)
         fields = self._per_box_fields(features, boxes, tf.shape(image))
-        is_known = tf.not_equal(fields[InputFields.groundtruth_classes], UNKNOWN_CLASS_ID)
-        is_kept = is_known & ~tf.reduce_any(tf.math.is_nan(boxes), axis=-1)
+        is_kept = ~tf.reduce_any(tf.math.is_nan(boxes), axis=-1)
         return {
             InputFields.image: image,
             InputFields.source_id: features[_F.source_id],
@@ -136,18 +142,17 @@ class Decoder:
             **keep_boxes(fields, is_kept),
         }
 
-    @property
-    def reads_texts(self) -> bool:
-        """Whether class texts count, that is whether there is a label map."""
-        return self._ids_of_texts is not None
-
     def class_ids(self, features: Example) -> tf.Tensor:
         """Returns int64 [N], UNKNOWN_CLASS_ID where the label map does not know the text."""
         labels = features[_F.object_class_label]
         if self._ids_of_texts is None:
             return labels
-        lookup, texts = self._ids_of_texts.lookup, features[_F.object_class_text]
-        return tf.cond(tf.size(texts) > 0, lambda: lookup(texts), lambda: labels)
+        texts = features[_F.object_class_text]
+        ids = self._ids_of_texts.lookup(texts)
+        # Some tools write empty texts beside the ids that count.
+        is_told_by_id = tf.equal(tf.size(texts), tf.size(labels))
+        ids = tf.cond(is_told_by_id, lambda: tf.where(texts == b"", labels, ids), lambda: ids)
+        return tf.cond(tf.size(texts) > 0, lambda: ids, lambda: labels)
 
     def _per_box_fields(self, features: Example, boxes: tf.Tensor, shape: tf.Tensor) -> Example:
         count = tf.shape(boxes)[0]

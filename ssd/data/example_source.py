@@ -9,24 +9,56 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from ssd.data import record_faults
-from ssd.data.decoder import Decoder, Example
+from ssd.data.decoder import ANY_NUMBER_OF_CLASSES, Decoder, Example
 from ssd.data.example_order import EpochOrder, ExampleOrder, WeightedOrder
 from ssd.data.record_index import RecordIndex
 from ssd.errors import InputError
 from ssd.standard_fields import LABEL_ID_OFFSET, InputFields
+
+if TYPE_CHECKING:
+    from ssd.label_map import LabelMap
 
 MakeExample = Callable[[tf.Tensor], Example]
 
 # Examples per chunk of `dataset`: so many are tried, at most, before a fault is reported.
 _CHUNK = 1024
 
+# Records that are looked at before training; each takes as long as decoding its image.
+_SAMPLE = 16
+
 _NUMBER = "example_number"
 _IS_MARK = "is_mark"
+
+
+def check_sample(
+    record_index: RecordIndex, label_map: LabelMap | None, num_classes: int
+) -> list[str]:
+    """Looks at a few records, spread over all; returns a line where none of them has a box.
+
+    What a tool does wrong it mostly does in every record: this finds it before a model is built.
+
+    Raises:
+      InputError: a record is unusable; begins with its file, its number there, and its byte.
+    """
+    decode = Decoder(label_map)
+    numbers = sorted({round(n) for n in np.linspace(0, len(record_index) - 1, _SAMPLE)})
+    num_boxes = 0
+    for number in numbers:
+        _refuse_record(record_index, number, decode, num_classes)
+        num_boxes += record_faults.num_boxes(record_index.read(number))
+    if num_boxes:
+        return []
+    names = record_faults.feature_names(record_index.read(numbers[0]))
+    return [
+        f"{record_index.files[0]}: none of {len(numbers)} records that were looked at has a box; "
+        f"the features of the first are: {names}"
+    ]
 
 
 class ExampleSource:
@@ -39,7 +71,10 @@ class ExampleSource:
         num_classes: int,
         shuffle_seed: int | None = None,
     ) -> None:
-        """Without `shuffle_seed` the records come in the order of the index."""
+        """Without `shuffle_seed` the records come in the order of the index.
+
+        `num_classes` may be ANY_NUMBER_OF_CLASSES.
+        """
         self._records = record_index
         self._decode = decode
         self._num_classes = num_classes
@@ -76,10 +111,8 @@ class ExampleSource:
     def refuse(self, number: int, make: MakeExample) -> None:
         """Raises what is wrong with example `number`: an InputError, or the bug in `make`."""
         record = self.record_number(number)
+        _refuse_record(self._records, record, self._decode, self._num_classes)
         place = self._records.place(record)
-        fault = record_faults.find(self._records.read(record), self._decode, self._num_classes)
-        if fault:
-            raise InputError(f"{place}: {fault}")
         # Not the record: either this raises the bug again, or the fault has passed.
         make(tf.constant(number, tf.int64))
         raise InputError(
@@ -114,11 +147,13 @@ class ExampleSource:
     def _check(self, example: Example) -> tf.Operation | None:
         boxes = example[InputFields.groundtruth_boxes]
         class_indices = example[InputFields.groundtruth_classes] - LABEL_ID_OFFSET
-        is_usable = (
-            tf.reduce_all(tf.math.is_finite(boxes))
-            & tf.reduce_all(boxes[:, :2] <= boxes[:, 2:])
-            & tf.reduce_all((class_indices >= 0) & (class_indices < self._num_classes))
+        low, high = record_faults.BOX_LIMITS
+        is_usable = tf.reduce_all((boxes >= low) & (boxes <= high)) & tf.reduce_all(
+            boxes[:, :2] <= boxes[:, 2:]
         )
+        if self._num_classes != ANY_NUMBER_OF_CLASSES:
+            is_known = (class_indices >= 0) & (class_indices < self._num_classes)
+            is_usable &= tf.reduce_all(is_known)
         return tf.debugging.Assert(is_usable, [boxes, class_indices])
 
     def _without_gap(
@@ -139,6 +174,14 @@ class ExampleSource:
         with tf.control_dependencies([checked]):
             following = expected + tf.cast(~is_mark, tf.int64)
             return following, (is_mark, {k: tf.identity(v) for k, v in example.items()})
+
+
+def _refuse_record(
+    record_index: RecordIndex, record: int, decode: Decoder, num_classes: int
+) -> None:
+    fault = record_faults.find(record_index.read(record), decode, num_classes)
+    if fault:
+        raise InputError(f"{record_index.place(record)}: {fault}")
 
 
 def _available_cpus() -> int:

@@ -15,19 +15,14 @@ from dataclasses import dataclass
 import google_crc32c
 import numpy as np
 
+from ssd.data import file_kind
 from ssd.data.record_files import expand, shard_set
 from ssd.errors import InputError
 
 _HEADER = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
+_START = 12  # bytes shown of what is no TFRecord file
 _CRC_MASK_DELTA = 0xA282EAD8
-_WHAT_IT_IS = (
-    (b"\x1f\x8b", "gzip data; unpack it first"),
-    (b"PK\x03\x04", "a zip archive; unpack it first"),
-    (b"version https://git-lfs", "a Git LFS pointer; fetch the file itself with `git lfs pull`"),
-    (b"<", "XML or HTML text"),
-    (b"{", "JSON text"),
-)
 
 
 @dataclass(frozen=True)
@@ -59,9 +54,13 @@ class RecordIndex:
         return read_record(file, offset, length)
 
     def place(self, number: int) -> str:
-        """Returns "file: record at byte N", the beginning of every message about this record."""
+        """Returns "file: record 3 at byte N", the beginning of every message about this record.
+
+        Records of a file are counted from 1, whatever part of them is in the index.
+        """
         file, offset, _ = self._record(number)
-        return f"{file}: record at byte {offset}"
+        in_file = int(np.searchsorted(_scan(file)[:, 0], offset)) + 1
+        return f"{file}: record {in_file} at byte {offset}"
 
     def every(self, n: int) -> RecordIndex:
         """Returns records 0, n, 2n, ... (`sample_1_of_n_examples` of an input reader)."""
@@ -202,9 +201,9 @@ def _cut(file: str, offset: int, size: int) -> InputError:
 
 
 def _not_tfrecord(file: str, descriptor: int) -> InputError:
-    start = os.pread(descriptor, 32, 0)
-    what = next((what for magic, what in _WHAT_IT_IS if start.startswith(magic)), None)
-    came = f"begins with {start[:12]!r}" + (f" ({what})" if what else "")
+    start = os.pread(descriptor, _START, 0)
+    what = file_kind.of(descriptor)
+    came = f"begins with {start!r}" + (f" ({what})" if what else "")
     return InputError(
         f"{file}: byte 0: no TFRecord file: it {came}; expected a file written by `convert` or "
         f"another TFRecord writer"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +167,33 @@ class TestVerb:
     def test_records_and_label_map(self, records, tiny_data, capsys):
         self.run(records=records, label_map=f"{tiny_data}/label_map.pbtxt")
         assert json.loads(capsys.readouterr().out)["AP"] == pytest.approx(1.0)
+
+    @pytest.mark.parametrize(
+        ("has_manifest", "message"),
+        [
+            (
+                True,
+                r"val-00000-of-00001.tfrecord: 600 bytes; conversion_report.json beside it says",
+            ),
+            (False, r"val-00000-of-00001.tfrecord: the record at byte 0 is cut off by the end"),
+        ],
+    )
+    def test_damaged_records_are_found_before_the_model_is_loaded(
+        self, tiny_data, tmp_path, monkeypatch, has_manifest, message
+    ):
+        data = Path(shutil.copytree(tiny_data, tmp_path / "data"))
+        os.truncate(data / "val-00000-of-00001.tfrecord", 600)
+        if not has_manifest:
+            (data / "conversion_report.json").unlink()
+        monkeypatch.setattr(module, "load_predictor", None)
+        with pytest.raises(InputError, match=message):
+            self.run(data=str(data))
+
+    def test_other_classes_than_those_of_the_records(self, records, tmp_path):
+        path = tmp_path / "mine.pbtxt"
+        label_maps.save(label_maps.from_names(["bolt", "nut", "ring"]), path)
+        with pytest.raises(InputError, match=rf"^{path}: class id 3 is 'ring', but 'washer' in"):
+            self.run(records=records, label_map=str(path))
 
     @pytest.mark.parametrize(
         ("flags", "message"),

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from ssd import label_map as label_maps
 from ssd import run_choice, train_data, train_setup
 from ssd.config import pipeline
 from ssd.errors import InputError
@@ -60,16 +63,21 @@ def test_a_data_folder_fills_the_config(tiny_data):
     assert plan.label_map.names == ("bolt", "nut", "washer")
     assert plan.config.model.ssd.num_classes == 3
     assert "num_classes 90 -> 3, as the label map has: bolt, nut, washer" in plan.notes
+    assert (len(plan.train_records), len(plan.val_records)) == (4, 2)
+    assert any(
+        note.endswith("2 shards, as conversion_report.json lists them") for note in plan.notes
+    )
+    assert not any("no boxes" in note for note in plan.notes)
     assert plan.run.path == Path("run")
     assert not plan.resumes
     assert not Path("run").exists()
 
 
 def test_single_flags_win_over_the_data_folder(tiny_data):
-    plan = resolve(options(tiny_data, val_records=["other-*.tfrecord"]))
-    assert list(plan.config.eval_input_reader[0].tf_record_input_reader.input_path) == [
-        "other-*.tfrecord"
-    ]
+    other = f"{tiny_data}/train-0000*.tfrecord"
+    plan = resolve(options(tiny_data, val_records=[other]))
+    assert list(plan.config.eval_input_reader[0].tf_record_input_reader.input_path) == [other]
+    assert (len(plan.train_records), len(plan.val_records)) == (4, 4)
 
 
 def test_own_training_records_take_no_foreign_evaluation_records(tiny_data):
@@ -82,6 +90,7 @@ def test_own_training_records_take_no_foreign_evaluation_records(tiny_data):
         )
     )
     assert len(plan.config.eval_input_reader) == 0
+    assert plan.val_records is None
 
 
 def test_steps_and_batch_size_fit_the_schedule(tiny_data):
@@ -278,20 +287,135 @@ class TestCheckpoint:
         assert resolve(options(tiny_data, checkpoint="model")).checkpoint == "model"
 
 
-def test_sample_data_is_made_once(monkeypatch, project):
+TRAIN, VAL = "train-00000-of-00001.tfrecord", "val-00000-of-00001.tfrecord"
+
+
+@pytest.fixture
+def data(tiny_data) -> Path:
+    """A copy that a test may damage."""
+    return Path(shutil.copytree(tiny_data, "data"))
+
+
+def flip_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
+
+
+REPORT_SAYS = "conversion_report.json beside it"
+BEFORE_TRAINING = {
+    "cut off": (lambda d: os.truncate(d / TRAIN, 700), rf"{TRAIN}: 700 bytes; {REPORT_SAYS} says"),
+    "0 bytes": (lambda d: os.truncate(d / TRAIN, 0), rf"{TRAIN}: 0 bytes; {REPORT_SAYS} says"),
+    "flipped bit": (lambda d: flip_bit(d / TRAIN), rf"{TRAIN}: SHA-256 .*; {REPORT_SAYS} says"),
+    "val flipped bit": (lambda d: flip_bit(d / VAL), rf"{VAL}: SHA-256 .*; {REPORT_SAYS} says"),
+    "no train": (lambda d: (d / TRAIN).unlink(), rf"{TRAIN}: no such file; {REPORT_SAYS} lists"),
+    "no val": (lambda d: (d / VAL).unlink(), rf"{VAL}: no such file; {REPORT_SAYS} lists"),
+    "mixed": (
+        lambda d: shutil.copy(d / TRAIN, d / "train-00001-of-00002.tfrecord"),
+        rf"train-00001-of-00002.tfrecord: {REPORT_SAYS} does not list it, but {TRAIN}",
+    ),
+    "label map": (
+        lambda d: (d / "label_map.pbtxt").write_text('item { id: 1 name: "bolt" }'),
+        r"label_map.pbtxt: class id 2 is absent, but 'nut' in the records of data",
+    ),
+    "report": (
+        lambda d: os.truncate(d / "conversion_report.json", 30),
+        r"conversion_report.json:\d+: damaged JSON: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BEFORE_TRAINING)
+def test_damaged_records_are_found_before_training(data, kind):
+    damage, message = BEFORE_TRAINING[kind]
+    damage(data)
+    with pytest.raises(InputError, match=f"^data/{message}") as caught:
+        resolve(options(data))
+    assert "\n" not in str(caught.value)
+    assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "message"),
+    [
+        (
+            TRAIN,
+            700,
+            rf"{TRAIN}: the record at byte \d+ is cut off by the end of the file at byte 700",
+        ),
+        (TRAIN, 0, rf"{TRAIN}: 0 bytes, so 0 records"),
+        (VAL, 0, rf"{VAL}: 0 bytes, so 0 records"),
+        (VAL, 5, rf"{VAL}: the record at byte 0 is cut off|{VAL}: byte 0: no TFRecord"),
+    ],
+)
+def test_without_a_manifest_the_framing_counts(data, name, size, message):
+    (data / "conversion_report.json").unlink()
+    plan = resolve(options(data))
+    assert not any("conversion_report" in note for note in plan.notes)
+    os.truncate(data / name, size)
+    with pytest.raises(InputError, match=f"data/{message}"):
+        resolve(options(data))
+
+
+def test_a_val_pattern_without_files(data):
+    with pytest.raises(
+        InputError, match=r"^eval_input_reader\..*input_path: 'other-\*' matches no file; expected"
+    ):
+        resolve(options(data, val_records=["other-*"]))
+
+
+def test_a_class_without_boxes_is_said(data):
+    report = data / "conversion_report.json"
+    content = json.loads(report.read_text())
+    content["splits"]["train"]["classes"]["nut"] = 0
+    report.write_text(json.dumps(content))
+    assert "class nut has no boxes in train" in resolve(options(data)).notes
+
+
+def test_data_sets_of_no_weight_are_not_looked_at(data, tiny_config):
+    reader = tiny_config.train_input_reader
+    old = Path(shutil.copytree(data, "old"))
+    flip_bit(old / TRAIN)
+    reader.tf_record_input_reader.input_path[:] = [f"{data}/{TRAIN}", f"{old}/{TRAIN}"]
+    reader.sample_from_datasets_weights.extend([1.0, 0.0])
+    reader.label_map_path = f"{data}/label_map.pbtxt"
+    tiny_config.eval_input_reader[0].tf_record_input_reader.input_path[:] = [f"{data}/{VAL}"]
+    plan = resolve(TrainOptions(config=write_config(tiny_config), output="run"))
+    assert len(plan.train_records) == 4
+    flip_bit(data / TRAIN)
+    with pytest.raises(InputError, match=f"{TRAIN}: SHA-256"):
+        resolve(TrainOptions(config="my.config", output="run"))
+
+
+def test_records_are_verified_without_tensorflow(data, project):
+    code = (
+        "import sys\n"
+        "from ssd import evaluate, train_setup\n"
+        "plan = train_setup.resolve(train_setup.TrainOptions(data='data', checkpoint='none'))\n"
+        "evaluate._data('', 'data', 'val', [], None)\n"
+        "print(len(plan.train_records), sorted({'tensorflow', 'keras'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "4 []\n"
+    assert done.stderr == (
+        f"records: {(data / VAL).stat().st_size / 1e6:.1f} MB in 1 shard, as "
+        "conversion_report.json lists them\n"
+    )
+
+
+def test_sample_data_is_made_once(monkeypatch, tiny_data):
     ran = []
 
     def fake(command, check):
         ran.append(command[3:])
         if "convert" in command:
-            records = Path("data/sample/records")
-            records.mkdir(parents=True)
-            (records / "conversion_report.json").write_text("{}")
-            label_maps.save(
-                label_maps.from_names(["barcode", "qr_code", "label", "badge"]),
-                records / "label_map.pbtxt",
-            )
-            (records / "train-00000-of-00001.tfrecord").touch()
+            shutil.copytree(tiny_data, "data/sample/records")
         return type("Done", (), {"returncode": 0})
 
     monkeypatch.setattr(train_data.subprocess, "run", fake)

@@ -92,19 +92,21 @@ def test_a_record_without_boxes(record: Callable[..., bytes], labels: LabelMap |
     [
         (LABELS, ("cat", "cow", "cat"), (2, 2, 2), (1, 4, 1)),
         (LABELS, ("dog", "/m/01yrx", "cow"), (1, 1, 1), (3, 3, 4)),
-        (LABELS, ("Cat", "cow", "cat "), (1, 1, 1), (4,)),
-        (LABELS, ("", "cat", ""), (1, 2, 3), (1,)),
+        (LABELS, ("Cat", "cow", "cat "), (1, 1, 1), (-1, 4, -1)),
+        (LABELS, ("", "cat", ""), (4, 2, 3), (4, 1, 3)),
+        (LABELS, ("", "cat", "cow"), None, (-1, 1, 4)),
         (LABELS, (), (4, 3, 1), (4, 3, 1)),
         (LABELS, None, (4, 3, 1), (4, 3, 1)),
         (LABELS, ("cow", "cow", "cat"), None, (4, 4, 1)),
         (None, ("cow", "cow", "cat"), (2, 5, 1), (2, 5, 1)),
-        (None, ("cow", "cow"), (2, -1, 1), (2, 1)),
+        (None, ("cow", "cow"), (2, -1, 1), (2, -1, 1)),
     ],
     ids=[
         "text wins over id",
         "display name or name",
         "letters and spaces count",
-        "empty text is a text",
+        "empty text: id",
+        "empty text without id",
         "empty list of texts: id",
         "no list of texts: id",
         "text without id",
@@ -124,7 +126,7 @@ def test_label_rule(
         more[_T.object_class_label] = None
     example = Decoder(labels)(record(boxes=BOXES, classes=ids or (), more=more))
     assert example[_F.groundtruth_classes].numpy().tolist() == list(expected)
-    assert example[NUM_DROPPED_BOXES].numpy() == 3 - len(expected)
+    assert example[NUM_DROPPED_BOXES].numpy() == 0
 
 
 def test_dropped_boxes_leave_every_field(record: Callable[..., bytes]) -> None:
@@ -135,11 +137,11 @@ def test_dropped_boxes_leave_every_field(record: Callable[..., bytes]) -> None:
         _T.object_is_crowd: [1, 0, 0, 0],
     }
     example = Decoder(LABELS)(record(boxes=boxes, more=more))
-    assert example[NUM_DROPPED_BOXES].numpy() == 3
-    np.testing.assert_allclose(example[_F.groundtruth_boxes], [boxes[0]], rtol=1e-7)
-    assert example[_F.groundtruth_weights].numpy().tolist() == [0.25]
-    assert example[_F.groundtruth_is_crowd].numpy().tolist() == [True]
-    assert all(example[key].shape[0] == 1 for key in PER_BOX_FIELDS)
+    assert example[NUM_DROPPED_BOXES].numpy() == 2
+    np.testing.assert_allclose(example[_F.groundtruth_boxes], [boxes[0], boxes[2]], rtol=1e-7)
+    assert example[_F.groundtruth_weights].numpy().tolist() == [0.25, 0.75]
+    assert example[_F.groundtruth_is_crowd].numpy().tolist() == [True, False]
+    assert all(example[key].shape[0] == 2 for key in PER_BOX_FIELDS)
 
 
 def test_keep_boxes_leaves_other_fields_and_the_input_alone() -> None:

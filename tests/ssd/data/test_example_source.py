@@ -114,7 +114,9 @@ def test_a_set_of_bad_records_only_does_not_hang(
 ) -> None:
     source = _source(write([record("bad", INVERTED)] * 3))
     examples = iter(source.dataset(0, None, source.load))
-    with pytest.raises(tf.errors.OpError, match=r"InputError: .*record at byte 0: source_id 'bad'"):
+    with pytest.raises(
+        tf.errors.OpError, match=r"InputError: .*record 1 at byte 0: source_id 'bad'"
+    ):
         next(examples)
 
 
@@ -144,7 +146,9 @@ def test_a_fault_that_has_passed_is_said_so(
     record: Callable[..., bytes], write: Callable[..., str]
 ) -> None:
     source = _source(write([record("good")]))
-    with pytest.raises(InputError, match=r"record at byte 0: could not be used, yet a second look"):
+    with pytest.raises(
+        InputError, match=r"record 1 at byte 0: could not be used, yet a second look"
+    ):
         source.refuse(0, source.load)
 
 

@@ -146,11 +146,11 @@ def test_more_boxes_than_the_limit_are_cut_and_counted(index: RecordIndex) -> No
 def test_label_map_decides_the_classes(
     record: Callable[..., bytes], write: Callable[..., str]
 ) -> None:
-    more = {_T.object_class_text: ["dog", "horse", "cat"]}
+    more = {_T.object_class_text: ["dog", "cow", "cat"]}
     path = write([record(boxes=_boxes(3), classes=(1, 1, 1), more=more)])
     batch = _take(_train(index_records(path), label_map=LABELS, batch_size=1), 1)[0]
-    assert np.argmax(batch[_F.groundtruth_classes_one_hot][0, :2], -1).tolist() == [2, 0]
-    assert batch[NUM_DROPPED_BOXES].tolist() == [1]
+    assert np.argmax(batch[_F.groundtruth_classes_one_hot][0, :3], -1).tolist() == [2, 1, 0]
+    assert batch[NUM_DROPPED_BOXES].tolist() == [0]
 
 
 def test_every_epoch_has_every_record_once_in_another_order(index: RecordIndex) -> None:
@@ -303,7 +303,7 @@ def test_a_bad_record_is_named(
     message: str,
 ) -> None:
     index = index_records(write([record("good"), record("bad", **bad)]))
-    place = rf"^{index.files[0]}: record at byte {index.offsets[1]}: "
+    place = rf"^{index.files[0]}: record 2 at byte {index.offsets[1]}: "
     make = functools.partial(_train, shuffle=False) if kind == "train" else _eval
     # The good one comes first, so the dataset itself can be made.
     dataset = make(index, batch_size=1)
@@ -432,9 +432,11 @@ def test_real_photos(shared: Path) -> None:
     index = index_records(str(path))
     batches = list(_eval(index, image_size=(120, 200), batch_size=4, num_classes=37))
     assert [len(b[_F.source_id]) for b in batches] == [4, 4, 2]
-    others = from_names(["giraffe"])
-    dropped = [b[NUM_DROPPED_BOXES] for b in _eval(index, label_map=others)]
-    assert np.sum(dropped) == 10
+    unknown = (
+        r"record 1 at byte 0: .*box 0: class text 'chihuahua' is not in the label map \(giraffe"
+    )
+    with pytest.raises(InputError, match=unknown):
+        next(explained(_eval(index, label_map=from_names(["giraffe"]))))
 
 
 def test_padded_images_hold_their_boxes_where_they_were(index: RecordIndex) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from ssd.data.decoder import Decoder
+from ssd.data.decoder import ANY_NUMBER_OF_CLASSES, Decoder
 from ssd.data.record_faults import find
 from ssd.label_map import from_names
 from ssd.standard_fields import TfExampleFields
@@ -23,7 +23,7 @@ def test_nothing_wrong(record: Callable[..., bytes]) -> None:
     assert find(record(boxes=TWO_BOXES, classes=(1, 3)), Decoder(None), 3) is None
     assert find(record(boxes=(), classes=()), Decoder(None), 3) is None
     # Boxes that are dropped and counted are no fault, even when they are inverted too.
-    dropped = record(boxes=((0.9, NAN, 0.1, 0.7), (0.9, 0.2, 0.1, 0.7)), classes=(9, -1))
+    dropped = record(boxes=((0.9, NAN, 0.1, 0.7), (0.1, 0.2, 0.9, 0.7)), classes=(9, 3))
     assert find(dropped, Decoder(None), 3) is None
 
 
@@ -41,6 +41,16 @@ def test_nothing_wrong(record: Callable[..., bytes]) -> None:
         (
             {"boxes": ((0.1, 0.2, 0.4, INF),)},
             "source_id 'one.png': box 0: xmax is inf; expected a number, 0 to 1 of the image",
+        ),
+        (
+            {"boxes": ((10, 20, 40, 70),)},
+            "source_id 'one.png': box 0: ymin is 10; expected 0 to 1 of the image: pixels are to "
+            "be divided",
+        ),
+        (
+            {"classes": (-1,)},
+            "source_id 'one.png': box 0: class id -1; num_classes is 3, so 1..3 are allowed: "
+            "correct num_classes, the label map or the records",
         ),
         (
             {"classes": (4,)},
@@ -107,6 +117,7 @@ def _decode_and_check(serialized: bytes) -> None:
     assert (boxes[:, :2] <= boxes[:, 2:]).all()
     assert (abs(boxes) < INF).all()
     assert ((classes > 0) & (classes <= 3)).all()
+    assert (abs(boxes) <= 2).all()
 
 
 def test_a_damaged_image(record: Callable[..., bytes], png: bytes) -> None:
@@ -141,3 +152,37 @@ def test_a_sequence_example_is_refused_by_name(png: bytes) -> None:
     )
     fault = find(sequence.SerializeToString(), Decoder(None), 3)
     assert str(fault).startswith("source_id 'clip 3': a tf.train.SequenceExample (video or")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("horse", ""),
+        ("Cat ", "did you mean 'cat'? "),
+        ("cows", "did you mean 'cow'? "),
+    ],
+)
+def test_texts_that_the_label_map_does_not_know(
+    record: Callable[..., bytes], text: str, hint: str
+) -> None:
+    decode = Decoder(from_names(["cat", "cow", "dog"]))
+    # The ids would do, but a label map asks for the texts.
+    more = {_T.object_class_text: ["dog", text]}
+    serialized = record(boxes=TWO_BOXES, classes=(3, 1), more=more)
+    assert find(serialized, decode, 3) == (
+        f"source_id 'one.png': box 1: class text {text!r} is not in the label map (cat, cow, dog); "
+        f"{hint}add it there, or give the label map of these records"
+    )
+    assert find(serialized, decode, ANY_NUMBER_OF_CLASSES) is None
+    assert find(serialized, Decoder(None), 3) is None
+
+
+def test_an_empty_text_leaves_the_id(record: Callable[..., bytes]) -> None:
+    decode = Decoder(from_names(["cat", "cow", "dog"]))
+    for ids, fault in (((3, 1), None), ((3, 0), "box 1: class id 0 (0 is the background)")):
+        more = {_T.object_class_text: ["dog", ""]}
+        found = find(record(boxes=TWO_BOXES, classes=ids, more=more), decode, 3)
+        assert (fault or "None") in str(found)
+    # Lists of texts and ids need not be as long while only one of them is read.
+    more = {_T.object_class_text: ["dog"]}
+    assert find(record(boxes=TWO_BOXES, classes=(2, 1), more=more), Decoder(None), 3) is None

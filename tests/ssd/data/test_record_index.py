@@ -32,15 +32,18 @@ def test_reads_what_tensorflow_wrote_in_the_order_of_the_files(write: Callable[.
     index = index_records([first, second])
     assert [index.read(n) for n in range(len(index))] == [*RECORDS, b"other"]
     assert index.file_numbers.tolist() == [0, 0, 0, 1]
-    assert index.place(2) == f"{first}: record at byte 37"
+    assert index.place(2) == f"{first}: record 3 at byte 37"
     assert list(tf.data.TFRecordDataset([first, second]).as_numpy_iterator()) == [
         index.read(n) for n in range(4)
     ]
 
 
 def test_every_second_record(write: Callable[..., str]) -> None:
-    index = index_records(write([b"0", b"1", b"2", b"3", b"4"])).every(2)
+    path = write([b"0", b"1", b"2", b"3", b"4"])
+    index = index_records(path).every(2)
     assert [index.read(n) for n in range(len(index))] == [b"0", b"2", b"4"]
+    # Each takes 12 + 1 + 4 bytes; people count the records of the file, not those of the index.
+    assert index.place(1) == f"{path}: record 3 at byte 34"
 
 
 def test_only_headers_are_read(write: Callable[..., str]) -> None:
@@ -59,7 +62,7 @@ def test_empty_shards_beside_filled_ones_are_no_fault(write: Callable[..., str])
     write([], "t-00002-of-00003.tfrecord")
     index = index_records(os.path.join(os.path.dirname(path), "t-?????-of-00003.tfrecord"))
     assert len(index) == 3
-    assert index.place(0) == f"{path}: record at byte 0"
+    assert index.place(0) == f"{path}: record 1 at byte 0"
 
 
 def _flip_byte(path: str, at: int) -> None:
@@ -101,7 +104,7 @@ def _damage(write: Callable[..., str], kind: str) -> str:
         ("damaged second header", r"some.tfrecord: byte 21: no record begins here"),
         ("text", r"some.tfrecord: byte 0: no TFRecord file: .*b'<annotation>' \(XML or HTML"),
         ("short text", r"some.tfrecord: byte 0: no TFRecord file: it begins with b'hello'"),
-        ("gzip", r"some.tfrecord: byte 0: no TFRecord file: .*\(gzip data; unpack it first\)"),
+        ("gzip", r"some.tfrecord: byte 0: no TFRecord file: .*\(gzip: .*unpack it with `gunzip`\)"),
         ("git lfs pointer", r"some.tfrecord: byte 0: .*\(a Git LFS pointer; .*git lfs pull"),
         ("huge length", r"some.tfrecord: byte 0: no TFRecord file"),
     ],
