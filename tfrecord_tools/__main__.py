@@ -29,7 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> None:
-    options = _parser().parse_args(arguments)
+    own, behind = arguments, []
+    if "--" in arguments:
+        end = arguments.index("--")
+        own, behind = arguments[:end], arguments[end + 1 :]
+    options = _parser().parse_args(own)
+    if behind:
+        if own[0] != "convert":
+            raise InputError(f"{behind[0]}: only convert --runner beam takes flags behind --")
+        options.pipeline_options = behind
     options.run(options)
 
 
@@ -111,6 +119,11 @@ def _add_writing_flags(parser: argparse.ArgumentParser) -> None:
     add("--shards", type=int, metavar="N", help="files per split (default: one per 128 MiB)")
     add("--strict", action="store_true", help="write nothing if anything needs mending (exit 3)")
     add("--seed", type=int, metavar="N", help="of split and record order (default: 0)")
+    add(
+        "--runner",
+        choices=("beam",),
+        help="make the records in an Apache Beam pipeline, whose own flags follow behind --",
+    )
 
 
 def _add_checking_flags(parser: argparse.ArgumentParser) -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +13,12 @@ from ssd.errors import GateError, InputError
 from tfrecord_tools import found_boxes, sharded_writer
 from tfrecord_tools.annotations import ProblemLog
 from tfrecord_tools.class_names import refuse_unknown, unknown_classes
-from tfrecord_tools.conversion_plan import Plan, Source, make_plan, nothing_usable
-from tfrecord_tools.conversion_report import REPORT_NAME, ConversionReport, SplitCount
+from tfrecord_tools.conversion_plan import Source, make_plan, nothing_usable
+from tfrecord_tools.conversion_report import REPORT_NAME, ConversionReport
 from tfrecord_tools.convert_options import ConvertOptions
-from tfrecord_tools.image_record import ImageRecord, make_record
 from tfrecord_tools.output_folder import whole_output
-from tfrecord_tools.worker_pool import WorkerPool, worker_pool
+from tfrecord_tools.split_writer import SplitWriter
+from tfrecord_tools.worker_pool import worker_pool
 
 LABEL_MAP_NAME = "label_map.pbtxt"
 
@@ -37,7 +34,8 @@ def convert(
 ) -> ConversionReport:
     """Writes shards, label_map.pbtxt and conversion_report.json, and returns the report.
 
-    The same arguments and files give the same bytes, whatever the number of workers is. Nothing
+    The same arguments and files give the same bytes, whatever the number of workers
+    or the runner is. Nothing
     appears in `output` before all of it is there; an earlier conversion in it is replaced then.
 
     Args:
@@ -70,14 +68,8 @@ def convert(
         is_in_place = given is not None and given.resolve() == (out / LABEL_MAP_NAME).resolve()
         with whole_output(out, _owned_names(is_in_place), seal=REPORT_NAME) as folder:
             boxes = found_boxes.FoundBoxes()
-            for name in plan.split.names:
-                writer = _SplitWriter(folder, name, plan, options, pool, boxes)
-                report.splits[name] = writer.write(log)
-            if options.config:
-                view = found_boxes.view_of_config(boxes, options.config, options.overrides)
-            else:
-                view = found_boxes.default_view(boxes)
-            found_boxes.note_what_the_model_misses(boxes, view, log)
+            report.splits |= SplitWriter(folder, plan, options, log, boxes).write(pool)
+            found_boxes.note_what_a_model_misses(boxes, options.config, options.overrides, log)
             _complete(report, annotations, options.strict, say)
             if given is not None and is_in_place:
                 shutil.copyfile(given, folder / LABEL_MAP_NAME)
@@ -98,57 +90,6 @@ def _owned_names(is_map_in_place: bool) -> Callable[[str], bool]:
         return is_shard or is_map or name == REPORT_NAME
 
     return is_owned
-
-
-@dataclass(frozen=True)
-class _SplitWriter:
-    """Writes the records of one split."""
-
-    folder: Path
-    name: str
-    plan: Plan
-    options: ConvertOptions
-    pool: WorkerPool
-    boxes: found_boxes.FoundBoxes
-
-    def write(self, log: ProblemLog) -> SplitCount:
-        """Returns what the split holds; the problems go into `log`."""
-        count = SplitCount()
-        images, positions = self.plan.annotations, self.plan.positions(self.name)
-        make = partial(
-            make_record, label_map=self.plan.classes, settings=self.options.image_settings
-        )
-        made = self.pool.map(make, (images[i] for i in positions))
-
-        def tally() -> Iterator[bytes | None]:
-            shown = _with_progress(made, len(positions), self.name)
-            for i, one in zip(positions, shown, strict=True):
-                log.problems.extend(one.problems)
-                if one.record is not None:
-                    count.add(one.class_names)
-                    self.boxes.add(images.files[i], one)
-                yield one.record
-
-        names = (images.image_names[i] for i in positions)
-        size = sum(_bytes_of(images.folder / name) for name in names)
-        shards = self.options.shards or sharded_writer.default_shard_count(size)
-        count.shards = sharded_writer.write(self.folder, self.name, tally(), len(positions), shards)
-        return count
-
-
-def _bytes_of(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0  # It went away; the check of the picture says so by name.
-
-
-def _with_progress(records: Iterable[ImageRecord], total: int, name: str) -> Iterable[ImageRecord]:
-    if not sys.stderr.isatty():
-        return records
-    from tqdm import tqdm  # Only where somebody is looking: the import takes time.
-
-    return tqdm(records, desc=name, total=total, unit="image", leave=False)
 
 
 def _complete(

@@ -31,6 +31,8 @@ class ConvertOptions:
         held against.
       overrides: `section.field=value`, changes to that config.
       reader: keyword arguments of the reader alone.
+      runner: None for this machine's processes, "beam" for Apache Beam.
+      pipeline_options: flags of Apache Beam.
     """
 
     label_map: str | Path | None = None
@@ -46,6 +48,8 @@ class ConvertOptions:
     config: str | None = None
     overrides: Sequence[str] = ()
     reader: Mapping[str, object] = field(default_factory=dict)
+    runner: str | None = None
+    pipeline_options: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.val_fraction <= 1.0:
@@ -55,6 +59,10 @@ class ConvertOptions:
         for flag, value in (("--shards", self.shards), ("--workers", self.workers)):
             if value is not None and value < 1:
                 raise InputError(f"{flag} is {value}; expected 1 or more")
+        if self.pipeline_options and self.runner != "beam":
+            raise InputError(
+                f"{self.pipeline_options[0]}: what stands behind -- is for --runner beam"
+            )
         if self.max_megapixels <= 0:
             raise InputError(f"--max-megapixels is {self.max_megapixels}; expected more than 0")
 

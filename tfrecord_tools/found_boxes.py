@@ -119,7 +119,15 @@ def view_of_config(boxes: FoundBoxes, config: str, overrides: Sequence[str] = ()
             )
 
 
-def note_what_the_model_misses(boxes: FoundBoxes, view: ModelView, log: ProblemLog) -> None:
+def note_what_a_model_misses(
+    boxes: FoundBoxes, config: str | None, overrides: Sequence[str], log: ProblemLog
+) -> None:
+    """Notes what the model of a config misses, or else one of the usual input size."""
+    view = view_of_config(boxes, config, overrides) if config else default_view(boxes)
+    note_misses(boxes, view, log)
+
+
+def note_misses(boxes: FoundBoxes, view: ModelView, log: ProblemLog) -> None:
     """Notes boxes under a pixel at the model's input, and those that no anchor overlaps enough."""
     for file, rows, total in boxes.by_file(view.sides_pixels.min(axis=1) < _TINY_PIXELS):
         smallest = view.sides_pixels[rows].min()

@@ -58,11 +58,7 @@ def lint(
         else:
             named, groups[str(path)] = _check_annotations(path, images, options, log, boxes)
         names += [name for name in named if name not in names]
-    if options.config:
-        view = found_boxes.view_of_config(boxes, options.config, options.overrides)
-    else:
-        view = found_boxes.default_view(boxes)
-    found_boxes.note_what_the_model_misses(boxes, view, log)
+    found_boxes.note_what_a_model_misses(boxes, options.config, options.overrides, log)
     log.problems.sort(key=lambda p: (p.rule, p.file, p.object or 0))
     report = ConversionReport(tuple(names), groups, log, {"paths": [str(p) for p in paths]}, {})
     report.note_rare_classes()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import re
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -44,6 +45,17 @@ def default_shard_count(total_bytes: int) -> int:
     return max(1, -(-total_bytes // SHARD_BYTES))
 
 
+def slices(num_planned: int, num_shards: int) -> list[range]:
+    """Returns which of the planned records go into which shard; none is empty, but for 0 records.
+
+    >>> slices(7, 3)
+    [range(0, 2), range(2, 4), range(4, 7)]
+    """
+    num_shards = min(num_shards, max(num_planned, 1))
+    ends = [num_planned * index // num_shards for index in range(num_shards + 1)]
+    return [range(begin, end) for begin, end in itertools.pairwise(ends)]
+
+
 def write(
     folder: Path, split: str, records: Iterable[bytes | None], num_planned: int, num_shards: int
 ) -> list[Shard]:
@@ -56,28 +68,20 @@ def write(
       num_planned: length of `records`.
       num_shards: at least 1. Fewer are written where there are fewer records: no shard is empty.
     """
-    num_shards = min(num_shards, max(num_planned, 1))
-    written: list[tuple[Path, Shard]] = []
     items = iter(records)
-    done = 0
-    for index in range(num_shards):
-        end = num_planned * (index + 1) // num_shards
-        part = folder / f"{split}-{index:05d}.tmp"
-        shard = _write_part(part, islice(items, end - done))
-        done = end
-        if shard.records:
-            written.append((part, shard))
-        else:
-            part.unlink()
-    shards = []
-    for index, (part, shard) in enumerate(written):
-        name = shard_name(split, index, len(written))
-        os.replace(part, folder / name)
-        shards.append(Shard(name, shard.records, shard.bytes, shard.sha256))
-    return shards
+    return name_parts(
+        folder,
+        split,
+        [
+            write_part(folder, split, index, islice(items, len(part)))
+            for index, part in enumerate(slices(num_planned, num_shards))
+        ],
+    )
 
 
-def _write_part(path: Path, records: Iterable[bytes | None]) -> Shard:
+def write_part(folder: Path, split: str, index: int, records: Iterable[bytes | None]) -> Shard:
+    """Writes one shard under a name that is not final yet; it may hold no record."""
+    path = folder / f"{split}-{index:05d}.tmp"
     digest = hashlib.sha256()
     count = size = 0
     with path.open("wb") as file:
@@ -92,3 +96,17 @@ def _write_part(path: Path, records: Iterable[bytes | None]) -> Shard:
         file.flush()
         os.fsync(file.fileno())
     return Shard(path.name, count, size, digest.hexdigest())
+
+
+def name_parts(folder: Path, split: str, parts: Sequence[Shard]) -> list[Shard]:
+    """Gives the parts of a split their final names, and removes those without a record."""
+    filled = [part for part in parts if part.records]
+    for part in parts:
+        if not part.records:
+            (folder / part.file).unlink()
+    shards = []
+    for index, part in enumerate(filled):
+        name = shard_name(split, index, len(filled))
+        os.replace(folder / part.file, folder / name)
+        shards.append(replace(part, file=name))
+    return shards

@@ -41,7 +41,7 @@ def test_columns(boxes: FoundBoxes):
 
 def test_tiny_boxes_at_the_usual_input(boxes: FoundBoxes):
     log = ProblemLog()
-    found_boxes.note_what_the_model_misses(boxes, found_boxes.default_view(boxes), log)
+    found_boxes.note_misses(boxes, found_boxes.default_view(boxes), log)
     # 0.002 * 320 = 0.64 high and 0.4 * 320 = 128 wide; 320 high and 0.003 * 320 = 0.96 wide.
     assert [str(problem) for problem in log.problems] == [
         "a.xml: 1 of 2 boxes under one pixel at 320x320 (--config gives another); the smallest "
@@ -57,7 +57,7 @@ def test_boxes_that_no_anchor_fits(boxes: FoundBoxes):
     log = ProblemLog()
     sides = np.full((3, 2), 9.0, np.float32)
     view = ModelView(sides, "the input", np.array([0.4, 0.7, 0.49], np.float32), 0.5)
-    found_boxes.note_what_the_model_misses(boxes, view, log)
+    found_boxes.note_misses(boxes, view, log)
     assert [str(problem) for problem in log.problems] == [
         "a.xml: 1 of 2 boxes have no anchor at IoU 0.5; the worst has 0.40 at best",
         "b.xml: 1 of 1 boxes have no anchor at IoU 0.5; the worst has 0.49 at best",
@@ -67,7 +67,7 @@ def test_boxes_that_no_anchor_fits(boxes: FoundBoxes):
 def test_no_box_at_all():
     log = ProblemLog()
     empty = FoundBoxes()
-    found_boxes.note_what_the_model_misses(empty, found_boxes.default_view(empty), log)
+    found_boxes.note_misses(empty, found_boxes.default_view(empty), log)
     assert log.problems == []
 
 
