@@ -15,7 +15,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = ("ssd", "tfrecord_tools", "export")
 
-_BASE = {"errors", "standard_fields"}
+_BASE = {"errors", "standard_fields", "file_kind"}
 # label_map.pbtxt and pipeline.config are read by the same parser.
 _PLAIN = _BASE | {"label_map", "config"}
 _ROOMS = _PLAIN | {"core", "models", "data"}
@@ -55,6 +55,7 @@ _PARTS = _ROOMS | {
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "standard_fields": set(),
+    "file_kind": set(),
     "config": _BASE,
     "label_map": _BASE | {"config"},
     "core": _BASE,
@@ -93,7 +94,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # The other packages -> what of this project they may import.
 MAY_IMPORT_OUTSIDE: dict[str, set[str]] = {
     "ssd": set(),
-    "tfrecord_tools": {"ssd.errors", "ssd.standard_fields", "ssd.label_map"},
+    "tfrecord_tools": {"ssd.errors", "ssd.standard_fields", "ssd.label_map", "ssd.file_kind"},
     "export": {f"ssd.{room}" for room in MAY_IMPORT}
     - {"ssd.train", "ssd.train_setup", "ssd.train_options", "ssd.train_data", "ssd.__main__"},
 }

@@ -139,6 +139,7 @@ RULES = {
     "annotation-missing": Rule("a picture without annotation file; left out", is_note=True),
     "split-missing-image": Rule("a split list names an image that is not there"),
     "split-overlap": Rule("listed in two splits; kept in the first alone"),
+    "no-box-keys": Rule("a record without the keys of boxes: for another task?", is_note=True),
     "record-damaged": Rule("a record or its file cannot be read; left out"),
     "not-in-split": Rule("no split list names the image; left out", is_note=True),
 }

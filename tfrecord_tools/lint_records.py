@@ -104,6 +104,8 @@ def _check_record(
     except ValueError as error:
         log.add("record-damaged", place, str(error))
         return None
+    if not class_ids and F.object_bbox_xmin not in tf_example.parse_features(record):
+        log.add("no-box-keys", place, f"no {F.object_bbox_xmin}")
     names = _class_names(place, annotation.class_names, class_ids, classes, log)
     stated = _stated(place, annotation, names)
     found = ProblemLog()

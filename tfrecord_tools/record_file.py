@@ -12,6 +12,7 @@ from pathlib import Path
 
 import google_crc32c
 
+from ssd import file_kind
 from ssd.errors import InputError
 
 _MASK_DELTA = 0xA282EAD8
@@ -45,8 +46,8 @@ def read_records(path: Path) -> Iterator[bytes]:
     """Yields the records of one file in order, every checksum verified; none for an empty file.
 
     Raises:
-      InputError: the file cannot be read, is compressed, ends within a record, or a checksum is
-        wrong; the message gives record number and byte offset.
+      InputError: the file cannot be read, is none or compressed, ends within a record, or a
+        checksum is wrong; the message gives record number and byte offset.
     """
     try:
         file = path.open("rb")
@@ -57,7 +58,9 @@ def read_records(path: Path) -> Iterator[bytes]:
         while header := file.read(_HEADER.size):
             number += 1
             place = f"{path}: record {number} at byte {offset}"
-            length = _length(header, place, is_first=number == 1)
+            if number == 1:
+                _refuse_other_files(file.fileno(), header, path)
+            length = _length(header, place)
             body = file.read(length + _FOOTER.size)
             if len(body) < length + _FOOTER.size:
                 raise InputError(
@@ -71,13 +74,20 @@ def read_records(path: Path) -> Iterator[bytes]:
             yield record
 
 
-def _length(header: bytes, place: str, is_first: bool) -> int:
-    if is_first and header[:2] == b"\x1f\x8b":
-        raise InputError(f"{place}: compressed with gzip; unpack the file first")
+def _refuse_other_files(descriptor: int, header: bytes, path: Path) -> None:
+    if len(header) == _HEADER.size and _HEADER.unpack(header)[1] == masked_crc(header[:8]):
+        return
+    kind = file_kind.of(descriptor)
+    if kind is not None:
+        raise InputError(f"{path}: no TFRecord file, but {kind}")
+
+
+def _length(header: bytes, place: str) -> int:
     if len(header) < _HEADER.size:
         raise InputError(f"{place}: the file ends within a record header; it is truncated")
     length, crc = _HEADER.unpack(header)
     if crc != masked_crc(header[:8]) or length > _MAX_RECORD_BYTES:
-        what = "not a TFRecord file" if is_first else "the file is damaged"
-        raise InputError(f"{place}: wrong checksum of the record length; {what}")
+        raise InputError(
+            f"{place}: wrong checksum of the record length; the file is damaged or no TFRecord file"
+        )
     return int(length)

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from ssd.label_map import LabelMap
 from ssd.standard_fields import LABEL_ID_OFFSET
 from ssd.standard_fields import TfExampleFields as F
 from tfrecord_tools.annotations import ImageAnnotation
 
+_FEATURE_LISTS = 2  # number of that field in a SequenceExample
 _Field = descriptor_pb2.FieldDescriptorProto
 
 
@@ -125,6 +127,18 @@ def _extend(values: Any, items: Sequence[Any]) -> None:
     values.value.extend(items)
 
 
+def _why_no_picture(record: bytes, features: dict[str, list[Any]]) -> str:
+    example = example_class()()
+    example.ParseFromString(record)
+    # Both messages begin with a Features field, so a SequenceExample parses as an Example.
+    if any(field.field_number == _FEATURE_LISTS for field in UnknownFieldSet(example)):
+        return (
+            "a tf.train.SequenceExample (video or context frames); one tf.train.Example per image"
+        )
+    names = ", ".join(sorted(features)[:6]) or "none"
+    return f"no {F.image_encoded}; its features are: {names}"
+
+
 def parse_features(record: bytes) -> dict[str, list[Any]]:
     """Returns every feature of a serialized tf.train.Example: key -> list of values.
 
@@ -155,7 +169,7 @@ def decode(record: bytes) -> tuple[ImageAnnotation, bytes, str, tuple[int, ...]]
     features = parse_features(record)
     encoded_image = _first(features, F.image_encoded, b"")
     if not encoded_image:
-        raise ValueError(f"no {F.image_encoded}")
+        raise ValueError(_why_no_picture(record, features))
     corners = (F.object_bbox_ymin, F.object_bbox_xmin, F.object_bbox_ymax, F.object_bbox_xmax)
     n = len(features.get(corners[0], []))
     columns = [_column(features, key, n, np.float32) for key in corners]

@@ -3,7 +3,6 @@
 Map, in the order of imports:
 
     record_files, record_index          paths and patterns -> where every record begins
-    file_kind                           what a file is that is no TFRecord file
     manifest, record_verification       conversion_report.json; are these the records it lists
     decoder                             the bytes of a record -> image and groundtruth
     record_faults                       why a record cannot be used, in words

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import google_crc32c
 import numpy as np
 
-from ssd.data import file_kind
+from ssd import file_kind
 from ssd.data.record_files import expand, shard_set
 from ssd.errors import InputError
 

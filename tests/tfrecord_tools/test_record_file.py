@@ -65,9 +65,11 @@ def _flip(content: bytes, at: int) -> bytes:
         pytest.param(
             lambda c: _flip(c, 44), r"record 3 at byte 44: wrong checksum of the record l"
         ),
-        pytest.param(lambda c: _flip(c, 0), r"record 1 at byte 0: .* not a TFRecord file"),
-        pytest.param(lambda c: b"PK\x03\x04" + c, r"record 1 at byte 0: .* not a TFRecord file"),
-        pytest.param(gzip.compress, r"record 1 at byte 0: compressed with gzip; unpack"),
+        pytest.param(lambda c: _flip(c, 0), r"record 1 at byte 0: .* damaged or no TFRecord file"),
+        pytest.param(
+            lambda c: b"PK\x03\x04" + c, r"no TFRecord file, but a zip archive; unpack it first"
+        ),
+        pytest.param(gzip.compress, r"no TFRecord file, but gzip: .*; unpack it with `gunzip`"),
     ],
     ids=["tail", "body", "header", "content", "length", "first", "zip", "gzip"],
 )

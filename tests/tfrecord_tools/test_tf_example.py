@@ -157,3 +157,12 @@ def test_records_that_contradict_themselves(key: str, values: list, message: str
 def test_bytes_that_are_no_example():
     with pytest.raises(ValueError, match=r"not a tf\.train\.Example"):
         tf_example.parse_features(b"\x0a\xff\xff\xff\xffgarbage")
+
+
+def test_a_sequence_example_is_named():
+    # Field 1 of both messages is a Features message; field 2 of a SequenceExample its lists.
+    sequence = b"\x0a\x00" + b"\x12\x00"
+    with pytest.raises(ValueError, match=r"^a tf\.train\.SequenceExample \(video or"):
+        tf_example.decode(sequence)
+    with pytest.raises(ValueError, match=r"^no image/encoded; its features are: none$"):
+        tf_example.decode(b"\x0a\x00")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ssd.data import file_kind
+from ssd import file_kind
 from ssd.data.example_source import check_sample
 from ssd.data.input_pipeline import eval_dataset, explained
 from ssd.data.record_index import index_records
