@@ -16,7 +16,7 @@ usage() {
   convert voc|coco|csv|yolo  annotations to TFRecords
   lint                     the checks of convert, over annotations or TFRecords
   sample-data              write the generated sample data set
-  show                     counts and pictures of TFRecords
+  show                     counts, contact sheets and plots of a data set or records
   anchors                  do the config's anchors fit a data set's boxes, and which would
   config check|show        is this pipeline.config obeyed, and what are all its values
   zoo list|fetch|verify    the pretrained checkpoints

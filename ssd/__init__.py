@@ -2,13 +2,13 @@
 
 Map, in the order of imports (each room knows only the rooms above it):
 
-    errors, standard_fields   what a person sees when input is wrong; every key, once
+    errors, standard_fields, file_kind   what a person sees when input is wrong; every key, once
     label_map, config         label_map.pbtxt and pipeline.config: files <-> typed messages
     core                      pure tensor functions: boxes, anchors, targets, losses, NMS
     models                    MobileNet, feature maps, box predictor, and the detector they form
     data                      TFRecords -> decoded, augmented, resized, padded batches
     zoo, checkpoint, optimizer, coco_metrics, visualize, predictor
-    evaluate, detect, doctor, train
+    evaluate, detect, doctor, anchors_report, train
 
 Legend of shapes: B batch, H,W model input, h,w original image, A anchors, G groundtruth boxes
 after padding, N before, C classes without background, D detections kept. Boxes are float32 yxyx

@@ -1,134 +1,17 @@
-"""Command line of the engine: train, evaluate, detect, config, zoo, doctor."""
+"""Command line of the engine: train, evaluate, detect, config, zoo, anchors, doctor."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from ssd.errors import EXIT_INPUT, CommandParser, run_command
+from ssd.errors import EXIT_INPUT, run_command
+from ssd.flags import parser
 
 
 def main(argv: list[str]) -> None:
     """Parses `argv` (verb first) and runs the verb."""
-    arguments = vars(_parser().parse_args(argv))
+    arguments = vars(parser().parse_args(argv))
     _VERBS[arguments.pop("verb")](arguments)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = CommandParser(prog="run.sh", allow_abbrev=False)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    _add_train(verbs.add_parser("train", help="fine-tune a detector", allow_abbrev=False))
-    _add_evaluate(verbs.add_parser("evaluate", help="COCO metrics on records", allow_abbrev=False))
-    _add_detect(verbs.add_parser("detect", help="draw detections", allow_abbrev=False))
-    _add_config(verbs.add_parser("config", help="check or show a pipeline.config"))
-    _add_zoo(verbs.add_parser("zoo", help="pretrained checkpoints"))
-    doctor = verbs.add_parser("doctor", help="what is installed, what is missing")
-    doctor.add_argument("--json", action="store_true", dest="as_json")
-    _add_augmentation_sheet(
-        verbs.add_parser(
-            "augmentation-sheet",
-            help="what a config's data_augmentation_options do to pictures",
-            allow_abbrev=False,
-        )
-    )
-    return parser
-
-
-def _add_train(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--config", metavar="FILE|NAME", help="a pipeline.config or the name of a shipped one")
-    add("--data", metavar="DIR", help="folder made by `convert`")
-    add("--train-records", nargs="+", metavar="GLOB")
-    add("--val-records", nargs="+", metavar="GLOB")
-    add("--label-map", metavar="FILE")
-    add(
-        "--checkpoint",
-        default="auto",
-        metavar="auto|none|PATH|ZOO_NAME",
-        help="what to fine-tune from (auto: what the config names, else the zoo's, else random)",
-    )
-    add("--output", metavar="DIR", help="the run's folder (runs/<config>-<date>)")
-    add("--steps", type=_positive, metavar="N", help="the schedule is fitted to it")
-    add("--batch-size", type=_positive, metavar="N", help="the learning rate is fitted to it")
-    add("--set", action="append", default=[], dest="overrides", metavar="section.field=value")
-    add("--precision", choices=("float32",), default="float32")
-    add("--eval-every", type=_positive, metavar="N", help="steps (a fifth of the run)")
-    add("--checkpoint-every", type=_positive, metavar="N", help="steps (as --eval-every)")
-    add(
-        "--patience",
-        type=_positive,
-        metavar="N",
-        help="stop after N evaluations without a better AP",
-    )
-    add("--seed", type=int, default=0, metavar="N")
-    add("--fresh", action="store_true", help="start over into a new folder")
-    add(
-        "--batch-norm-statistics",
-        choices=("reestimated", "moving"),
-        default="reestimated",
-        help="for evaluation, best/ and export (moving: as the TF Object Detection API)",
-    )
-
-
-def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    _add_model(parser)
-    add = parser.add_argument
-    add("--data", metavar="DIR", help="folder made by `convert`")
-    add("--split", default="val", choices=("train", "val"))
-    add("--records", nargs="+", default=[], metavar="GLOB")
-    add("--label-map", metavar="FILE")
-    add("--output", metavar="DIR", help="writes metrics.json there")
-    add("--json", action="store_true", dest="as_json")
-
-
-def _add_detect(parser: argparse.ArgumentParser) -> None:
-    _add_model(parser)
-    add = parser.add_argument
-    add("inputs", nargs="+", metavar="IMAGE|DIR")
-    add("--output", default="detections", metavar="DIR")
-    add("--score-threshold", type=_fraction, default=0.3, metavar="X")
-    add("--label-map", metavar="FILE")
-    add("--json", action="store_true", dest="as_json")
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model",
-        required=True,
-        metavar="PATH",
-        help="a run, a zoo folder, a checkpoint, a SavedModel or a .tflite",
-    )
-    parser.add_argument("--threads", type=_positive, default=2, metavar="N", help="of a .tflite")
-
-
-def _add_config(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True)
-    check = actions.add_parser("check", help="is it obeyed, or which line is refused and why")
-    check.add_argument("files", nargs="+", metavar="FILE")
-    check.add_argument("--json", action="store_true", dest="as_json")
-    show = actions.add_parser("show", help="the message with every default filled in")
-    show.add_argument("file", metavar="FILE")
-    show.add_argument("--set", action="append", default=[], dest="overrides")
-
-
-def _add_zoo(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("list", help="the catalogue and what is cached")
-    for action in ("fetch", "verify"):
-        actions.add_parser(action).add_argument("name", nargs="?" if action == "verify" else None)
-
-
-def _add_augmentation_sheet(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--config", required=True, metavar="FILE|NAME")
-    add("--data", metavar="PATH", help="folder made by `convert`, or a record file")
-    add("--label-map", metavar="FILE")
-    add("--set", action="append", default=[], dest="overrides", metavar="section.field=value")
-    add("--output", default="augmentation.png", metavar="FILE.png")
-    add("--pictures", type=_positive, default=3, metavar="N")
-    add("--draws", type=_positive, default=5, metavar="N")
-    add("--each-step", action="store_true", help="a row for every step on its own, too")
-    add("--seed", type=int, default=0, metavar="N")
 
 
 # Every verb imports what it needs itself: `--help` answers without TensorFlow.
@@ -190,6 +73,18 @@ def _doctor(arguments: dict) -> None:
         sys.exit(EXIT_INPUT)
 
 
+def _anchors(arguments: dict) -> None:
+    from ssd import anchors_report
+
+    anchors_report.run(**arguments)
+
+
+def _anchor_recall(arguments: dict) -> None:
+    from ssd import anchor_recall
+
+    anchor_recall.run(**arguments)
+
+
 def _augmentation_sheet(arguments: dict) -> None:
     from ssd import augmentation_sheet
 
@@ -202,27 +97,17 @@ _VERBS = {
     "detect": _detect,
     "config": _config,
     "zoo": _zoo,
+    "anchors": _anchors,
+    "anchor-recall": _anchor_recall,
     "doctor": _doctor,
     "augmentation-sheet": _augmentation_sheet,
 }
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
-
-
-def _fraction(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
 
 
 if __name__ == "__main__":
     verb = sys.argv[1] if len(sys.argv) > 1 else "ssd"
     # People meet the sheet as `show --augment`, which hands over to it.
     verb = {"augmentation-sheet": "show"}.get(verb, verb)
-    sys.exit(run_command(lambda: main(sys.argv[1:]), f"run.sh {verb}"))
+    # Only the data tools call this one, and put their own name before what it says.
+    prog = verb if verb == "anchor-recall" else f"run.sh {verb}"
+    sys.exit(run_command(lambda: main(sys.argv[1:]), prog))

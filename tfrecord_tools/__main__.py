@@ -177,7 +177,8 @@ def _add_show(verbs: argparse._SubParsersAction[CommandParser]) -> None:
         prog="show",
         help="counts and pictures of a data set folder or record",
         description=(
-            "Prints images and boxes per class; with --output draws the boxes. With --augment, "
+            "Prints images, boxes and boxes per class of every split; with --output draws contact "
+            "sheets, plots and single pictures. With --augment, "
             "paints what a config's data_augmentation_options do to the pictures."
         ),
         argument_default=argparse.SUPPRESS,
@@ -189,8 +190,12 @@ def _add_show(verbs: argparse._SubParsersAction[CommandParser]) -> None:
         metavar="PATH",
         help="record file, folder of records, or folder with images/ and annotations/",
     )
-    add("--output", metavar="DIR", help="gets pictures with their boxes")
-    add("--pictures", type=int, metavar="N", help="how many at most (default: 16)")
+    add(
+        "--output",
+        metavar="DIR",
+        help="gets sheet_<split>.png, splits.png, classes.png, boxes.png, pictures/",
+    )
+    add("--pictures", type=int, metavar="N", help="how many of each split at most (default: 16)")
     _add_augment(show)
     show.set_defaults(run=_show)
 

@@ -14,6 +14,7 @@ from tfrecord_tools.annotations import ProblemLog
 from tfrecord_tools.class_names import choose_label_map
 from tfrecord_tools.image_index import ImageIndex
 from tfrecord_tools.splits import Splits
+from tfrecord_tools.worker_pool import WorkerPool
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,15 @@ class Plan:
 
 
 def make_plan(
-    source: Source, wish: SplitWish, label_map: Path | None, log: ProblemLog
+    source: Source, wish: SplitWish, label_map: Path | None, pool: WorkerPool, log: ProblemLog
 ) -> tuple[Plan, str]:
-    """Returns the plan, and a line about what was found.
+    """Returns the plan, and a line about what was found; `pool` does the parsing.
 
     Raises:
       InputError: a wrong folder or file, no usable image, no class.
     """
     index = ImageIndex(source.images)
-    found = readers.read(source.kind, source.annotations, index, log, source.settings)
+    found = readers.read(source.kind, source.annotations, index, log, source.settings, pool)
     table = found.images
     if not isinstance(table, AnnotationTable):
         table = AnnotationTable(index.folder, table)

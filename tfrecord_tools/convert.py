@@ -55,7 +55,7 @@ def convert(
     source = Source(kind, Path(images), Path(annotations), options.reader)
     given = options.given_label_map
     with worker_pool(options.workers) as pool:
-        plan, found = make_plan(source, options.split_wish, given, log)
+        plan, found = make_plan(source, options.split_wish, given, pool, log)
         say(found)
         say(f"split {plan.split.rule}")
         if not plan.classes.id_of.keys() >= set(plan.annotations.class_names):

@@ -18,7 +18,7 @@ from tfrecord_tools.conversion_report import ConversionReport, SplitCount
 from tfrecord_tools.convert_options import ConvertOptions
 from tfrecord_tools.image_index import IMAGE_EXTENSIONS, ImageIndex, files_below
 from tfrecord_tools.image_record import check_image
-from tfrecord_tools.worker_pool import worker_pool
+from tfrecord_tools.worker_pool import WorkerPool, worker_pool
 
 # Where pictures lie, seen from the annotations, if nobody says it.
 _USUAL_IMAGE_FOLDERS = (".", "images", "../images", "JPEGImages", "../JPEGImages", "..")
@@ -56,7 +56,10 @@ def lint(
             named, counts = lint_records.check(path, options, log, boxes)
             groups |= counts
         else:
-            named, groups[str(path)] = _check_annotations(path, images, options, log, boxes)
+            with worker_pool(options.workers) as pool:
+                named, groups[str(path)] = _check_annotations(
+                    path, images, options, pool, log, boxes
+                )
         names += [name for name in named if name not in names]
     found_boxes.note_what_a_model_misses(boxes, options.config, options.overrides, log)
     log.problems.sort(key=lambda p: (p.rule, p.file, p.object or 0))
@@ -77,6 +80,7 @@ def _check_annotations(
     path: Path,
     images: str | Path | None,
     options: ConvertOptions,
+    pool: WorkerPool,
     log: ProblemLog,
     boxes: found_boxes.FoundBoxes,
 ) -> tuple[tuple[str, ...], SplitCount]:
@@ -84,7 +88,7 @@ def _check_annotations(
     kind = readers.kind_of(path)
     folder = Path(images) if images is not None else _images_beside(path)
     index = ImageIndex(folder)
-    found = readers.read(kind, path, index, log, options.reader)
+    found = readers.read(kind, path, index, log, options.reader, pool)
     table = found.images
     if not isinstance(table, AnnotationTable):
         table = AnnotationTable(index.folder, table)
@@ -98,13 +102,12 @@ def _check_annotations(
     for name, first in sorted(copies.items()):
         log.add("same-picture", str(index.folder / name), f"has the bytes of {first}")
     count = SplitCount()
-    with worker_pool(options.workers) as pool:
-        made = pool.map(partial(check_image, settings=options.image_settings), table)
-        for stated, one in zip(table, made, strict=True):
-            log.problems.extend(one.problems)
-            if one.is_usable:
-                count.add(one.class_names)
-                boxes.add(stated.file, one)
+    made = pool.map(partial(check_image, settings=options.image_settings), table)
+    for file, one in zip(table.files, made, strict=True):
+        log.problems.extend(one.problems)
+        if one.is_usable:
+            count.add(one.class_names)
+            boxes.add(file, one)
     return names, count
 
 

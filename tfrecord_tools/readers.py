@@ -10,6 +10,7 @@ from typing import Any
 from ssd.errors import InputError
 from tfrecord_tools.annotations import AnnotationSet, ProblemLog
 from tfrecord_tools.image_index import ImageIndex, extensions_below, files_below
+from tfrecord_tools.worker_pool import WorkerPool
 
 # Kind -> the module whose `read_annotations` reads it.
 READERS = {
@@ -18,19 +19,28 @@ READERS = {
     "csv": "tfrecord_tools.csv_boxes",
     "yolo": "tfrecord_tools.yolo",
 }
+_A_FILE_PER_PICTURE = ("voc", "yolo")
 _KIND_OF_FILE = {".json": "coco", ".csv": "csv", ".tsv": "csv"}
 
 
 def read(
-    kind: str, path: Path, index: ImageIndex, log: ProblemLog, settings: Mapping[str, object]
+    kind: str,
+    path: Path,
+    index: ImageIndex,
+    log: ProblemLog,
+    settings: Mapping[str, object],
+    pool: WorkerPool | None = None,
 ) -> AnnotationSet:
     """Returns what the reader of `kind` finds.
 
     Args:
       kind: a key of READERS.
       settings: keyword arguments of that reader alone; those that are None are left out.
+      pool: parses many files at a time, where every picture has its own.
     """
     given = {name: value for name, value in settings.items() if value is not None}
+    if pool is not None and kind in _A_FILE_PER_PICTURE:
+        given["mapper"] = pool.map
     # Imported here: what one format needs (pandas, lxml) is no other's start-up time.
     reader: Any = importlib.import_module(READERS[kind])
     found: AnnotationSet = reader.read_annotations(path, index, log, **given)

@@ -1,33 +1,33 @@
-"""What is in records, or in a folder of pictures and VOC files: counts, pictures with boxes."""
+"""What is in records, or in a folder of pictures and annotations: a table, pictures, plots."""
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from ssd.errors import InputError
-from tfrecord_tools import image_check, tf_example, voc
-from tfrecord_tools.annotations import ImageAnnotation, ProblemLog, RefusedError
-from tfrecord_tools.image_index import ImageIndex, extensions_below, files_below, stem
-from tfrecord_tools.record_file import read_records
-from tfrecord_tools.validation import validate
+from tfrecord_tools import image_check
+from tfrecord_tools.annotations import RefusedError
+from tfrecord_tools.data_summary import DataSummary
+from tfrecord_tools.image_index import stem
+from tfrecord_tools.picture_choice import choose
+from tfrecord_tools.picture_sources import Picture, PictureSource, open_source
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from tfrecord_tools.box_drawing import ClassLook
+    from tfrecord_tools.contact_sheet import Cell
 
 DEFAULT_PICTURES = 16
-_RECORD_EXTENSIONS = (".tfrecord", ".tfrecords", ".record")
-_COLORS = ("#ff3b30", "#34c759", "#0a84ff", "#ff9f0a", "#bf5af2", "#64d2ff", "#ffd60a", "#ff6482")
-
-
-@dataclass(frozen=True)
-class _Shown:
-    group: str  # split or file that the count is for
-    place: str  # where the record or picture lies, for messages
-    annotation: ImageAnnotation
-    encoded_image: bytes
+_JPEG_QUALITY = 90
 
 
 def show(
@@ -37,12 +37,14 @@ def show(
     pictures: int = DEFAULT_PICTURES,
     say: Callable[[str], None] = print,
 ) -> dict[str, Counter[str]]:
-    """Prints images and boxes per class of every split or file; returns boxes by group and class.
+    """Prints images and boxes of every split or file; returns boxes by group and class.
 
     Args:
-      path: a record file, a folder of records, or a folder with images/ and annotations/ (VOC).
-      output: folder that gets pictures with their boxes drawn; None draws none.
-      pictures: how many, from the beginning of every group in turn.
+      path: a record file, a folder of records, or a folder with images/ and annotations/.
+      output: folder that gets contact sheets (sheet_train.png, ...), plots (splits.png,
+        classes.png, boxes.png) and single pictures (pictures/), boxes drawn; None draws none.
+      pictures: how many of every split or file are drawn, chosen from all over it so that every
+        class is among them.
       say: gets the lines meant for the person.
 
     Raises:
@@ -51,98 +53,136 @@ def show(
     """
     if pictures < 1:
         raise InputError(f"--pictures is {pictures}; expected 1 or more")
-    images: Counter[str] = Counter()
-    boxes: dict[str, Counter[str]] = {}
-    for shown in _read(Path(path)):
-        images[shown.group] += 1
-        boxes.setdefault(shown.group, Counter()).update(shown.annotation.class_names)
-        if output is not None and images.total() <= pictures:
-            _write_picture(Path(output), images.total(), shown)
-    for group, counts in boxes.items():
-        say(f"{group}: {images[group]} images, {counts.total()} boxes")
-        for name, count in sorted(counts.items()):
-            say(f"  {name or '(no class text)'} {count}")
-    if not boxes:
-        raise InputError(f"{path}: 0 records; write it again with convert")
+    source = open_source(Path(path))
+    summary = DataSummary(source.class_names)
+    for number, picture in source.pictures():
+        summary.add(number, picture)
+    if not len(summary):
+        raise InputError(f"{path}: {_nothing(source)}")
+    for line in (*summary.lines(), *source.notes):
+        say(line)
     if output is not None:
-        say(f"wrote {min(pictures, images.total())} pictures to {output}")
-    return boxes
+        for line in _draw(Path(output), source, summary, pictures):
+            say(line)
+    return summary.boxes_by_class()
 
 
-def _read(path: Path) -> Iterator[_Shown]:
-    if path.is_dir() and (path / "annotations").is_dir() and (path / "images").is_dir():
-        return _read_voc(path)
-    if path.is_dir():
-        files = [path / name for name in files_below(path, frozenset(_RECORD_EXTENSIONS))]
-        if not files:
-            raise InputError(
-                f"{path}: no .tfrecord or .record below it, but {extensions_below(path)}"
-            )
-        return (shown for file in files for shown in _read_file(file))
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
-    return _read_file(path)
+def _nothing(source: PictureSource) -> str:
+    return "; ".join(source.notes) or "0 records; write it again with convert"
 
 
-def _read_file(path: Path) -> Iterator[_Shown]:
-    group = path.name.split("-")[0] if "-of-" in path.name else path.name
-    for number, record in enumerate(read_records(path), 1):
-        try:
-            annotation, encoded_image, _, class_ids = tf_example.decode(record)
-        except ValueError as error:
-            raise InputError(f"{path}: record {number}: {error}") from None
-        names = annotation.class_names
-        if class_ids and not any(names):
-            names = tuple(f"id {class_id}" for class_id in class_ids)
-        shown = replace(annotation, class_names=names)
-        yield _Shown(group, f"{path}: record {number}", shown, encoded_image)
+def _draw(
+    folder: Path, source: PictureSource, summary: DataSummary, pictures: int
+) -> Iterator[str]:
+    """Writes everything below `folder`; yields lines about it."""
+    # Imported here: without --output there is nothing to draw, and matplotlib takes its time.
+    from tfrecord_tools import box_drawing, data_plots
+
+    classes, missing = box_drawing.looks(summary.class_names)
+    if missing:
+        names = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        yield (
+            f"no installed font has the letters of {len(missing)} class names ({names}): the "
+            "pictures say #1, #2, ... in the order of the table; install one, such as Noto Sans"
+        )
+    chosen = _chosen(summary, pictures)
+    sheets = {
+        group: _Sheets(folder, group, summary, classes, len(numbers))
+        for group, numbers in chosen.items()
+    }
+    drawn = 0
+    for _, picture in source.pictures({n for numbers in chosen.values() for n in numbers}):
+        image, drawn = _open(picture), drawn + 1
+        sheets[picture.group].add(image, picture)
+        single = box_drawing.draw_boxes(image, picture.annotation, classes)
+        parts = (_file_name(picture.group), _file_name(stem(picture.annotation.filename)))
+        name = f"{parts[0]}_{drawn:04d}_{parts[1]}.jpg"
+        save = partial(single.save, format="JPEG", quality=_JPEG_QUALITY)
+        _write(folder / "pictures" / name, save)
+    yield from (line for group in sheets.values() for line in group.written)
+    for name, figure in data_plots.draw(summary, classes):
+        _write(folder / name, partial(data_plots.save, figure))
+        yield f"wrote {folder / name}"
+    yield f"wrote {drawn} pictures to {folder / 'pictures'}"
 
 
-def _read_voc(path: Path) -> Iterator[_Shown]:
-    log = ProblemLog()
-    found = voc.read_annotations(path / "annotations", ImageIndex(path / "images"), log)
-    for stated in found.images:
-        try:
-            image = image_check.check(stated, log)
-        except RefusedError as refused:
-            raise InputError(f"{stated.image_path}: {refused.detail}") from None
-        annotation = validate(stated, image.size, log)
-        yield _Shown(path.name, str(stated.image_path), annotation, image.encoded)
+def _chosen(summary: DataSummary, pictures: int) -> dict[str, list[int]]:
+    """Returns the numbers of the pictures to draw, for each group."""
+    numbers, groups = summary.numbers, summary.group_indices
+    owners, class_indices = summary.owners, summary.class_indices
+    found = {}
+    for index, group in enumerate(summary.groups):
+        rows = np.flatnonzero(groups == index)
+        of_group = groups[owners] == index
+        own = np.searchsorted(rows, owners[of_group])
+        chosen = choose(own, class_indices[of_group], len(rows), pictures)
+        found[group] = [int(numbers[rows[row]]) for row in chosen]
+    return found
 
 
-def _write_picture(folder: Path, number: int, shown: _Shown) -> None:
-    annotation = shown.annotation
-    name = f"{number:04d}_{stem(annotation.filename) or 'record'}.jpg"
-    try:
-        picture = draw_boxes(image_check.open_rgb(shown.encoded_image), annotation)
-    except RefusedError as refused:
-        raise InputError(f"{shown.place}: {refused.detail}") from None
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f".{name}.tmp"
-        picture.save(part, "JPEG", quality=90)
-        part.replace(folder / name)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
+class _Sheets:
+    """The contact sheets of one group, each written as soon as it is full.
 
-
-def draw_boxes(image: Image.Image, annotation: ImageAnnotation) -> Image.Image:
-    """Returns a copy of `image` (RGB) with every box and its class name; colours go by class name.
-
-    Crowd regions are marked with *, difficult boxes with ?.
+    Attributes:
+      written: lines about the sheets that are.
     """
-    picture = image.copy()
-    draw = ImageDraw.Draw(picture)
-    line = max(round(min(picture.size) / 200), 1)
-    font = ImageFont.load_default(max(min(picture.size) // 30, 10))
-    scale = np.array([picture.height, picture.width, picture.height, picture.width])
-    for i, (box, name) in enumerate(zip(annotation.boxes, annotation.class_names, strict=True)):
-        ymin, xmin, ymax, xmax = (int(v) for v in np.round(np.nan_to_num(box * scale)))
-        color = _COLORS[sum(name.encode()) % len(_COLORS)]
-        draw.rectangle((xmin, ymin, max(xmax - 1, xmin), max(ymax - 1, ymin)), None, color, line)
-        marks = "*" * bool(annotation.is_crowd[i]) + "?" * bool(annotation.difficult[i])
-        text = name + marks
-        left, top, right, bottom = draw.textbbox((xmin + line, ymin + line), text, font=font)
-        draw.rectangle((left - 1, top - 1, right + 1, bottom + 1), fill=color)
-        draw.text((xmin + line, ymin + line), text, font=font, fill="white")
-    return picture
+
+    def __init__(
+        self,
+        folder: Path,
+        group: str,
+        summary: DataSummary,
+        classes: dict[str, ClassLook],
+        count: int,
+    ) -> None:
+        self._folder, self._group, self._classes = folder, group, classes
+        self._left = count
+        self._cells: list[Cell] = []
+        of_group = summary.group_indices == summary.groups.index(group)
+        boxes, images = int(summary.box_counts[of_group].sum()), int(of_group.sum())
+        shown = "all of them here" if count == images else f"{count} of them here"
+        self._facts = f"images: {images:,}, {shown}; boxes: {boxes:,}"
+        self.written: list[str] = []
+
+    def add(self, image: Image.Image, picture: Picture) -> None:
+        """Adds one picture; the last one that was announced closes the sheet."""
+        from tfrecord_tools import contact_sheet
+
+        self._cells.append(contact_sheet.make_cell(image, picture.annotation, self._classes))
+        self._left -= 1
+        if self._left and len(self._cells) < contact_sheet.PICTURES_PER_SHEET:
+            return
+        number = len(self.written) + 1
+        name = f"sheet_{_file_name(self._group)}" + (f"_{number}" if number > 1 else "")
+        sheet = contact_sheet.paint(self._cells, self._group, self._facts, self._classes)
+        self._cells = []
+        _write(self._folder / f"{name}.png", partial(sheet.save, format="PNG"))
+        self.written.append(f"wrote {self._folder / name}.png")
+
+
+def _open(picture: Picture) -> Image.Image:
+    try:
+        return image_check.open_rgb(picture.encoded)
+    except RefusedError as refused:
+        raise InputError(f"{picture.place}: {refused.detail}") from None
+
+
+def _file_name(text: str) -> str:
+    """Returns the text as part of a file's name on any system."""
+    printable = text.encode("utf-8", "replace").decode("utf-8")
+    return re.sub(r"[^\w.-]+", "_", printable)[:80] or "picture"
+
+
+def _write(path: Path, save: Callable[[Any], object]) -> None:
+    """Calls `save` with an open file; `path` is whole or absent."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("wb") as file:
+                save(file)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from None

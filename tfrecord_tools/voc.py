@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import math
+import os
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import partial
+from math import isfinite
+from pathlib import Path
 
 import numpy as np
 from lxml import etree
 
 from ssd.errors import InputError
-from tfrecord_tools.annotations import AnnotationSet, ProblemLog, RefusedError, StatedAnnotation
+from tfrecord_tools.annotations import (
+    AnnotationSet,
+    Problem,
+    ProblemLog,
+    RefusedError,
+    StatedAnnotation,
+)
+from tfrecord_tools.file_claims import FileClaims, bare_name, own_stem
 from tfrecord_tools.image_index import (
     ImageIndex,
     basename,
@@ -21,15 +32,20 @@ from tfrecord_tools.image_index import (
 )
 
 _CORNERS = ("ymin", "xmin", "ymax", "xmax")
+_FALSE = frozenset(("", "0", "0.0", "false", "no", "none", "unspecified"))
 _MAX_BYTES = 64 << 20
+_DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
+_PARSER = etree.XMLParser(
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    dtd_validation=False,
+    huge_tree=False,
+    remove_comments=True,
+    remove_pis=True,
+)
 
-
-@dataclass(frozen=True)
-class _Object:
-    class_name: str
-    box_pixels: tuple[float, float, float, float]
-    difficult: bool
-    truncated: bool
+Corners = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -39,19 +55,37 @@ class VocFile:
     Attributes:
       filename, path: the texts of those elements, "" where absent.
       image_size: (height, width) of <size>; None where absent or no number.
-      objects: in file order; corners as written, no pixel shift, nothing clipped.
+      class_names: of the objects, in file order.
+      boxes_pixels: (ymin, xmin, ymax, xmax) each, as written: no pixel shift, nothing clipped.
+      difficult, truncated: of the objects.
     """
 
     filename: str
     path: str
     image_size: tuple[int, int] | None
-    objects: tuple[_Object, ...]
+    class_names: tuple[str, ...]
+    boxes_pixels: tuple[Corners, ...]
+    difficult: tuple[bool, ...]
+    truncated: tuple[bool, ...]
 
 
-def read_annotations(folder: Path, index: ImageIndex, log: ProblemLog) -> AnnotationSet:
+def read_annotations(
+    folder: Path,
+    index: ImageIndex,
+    log: ProblemLog,
+    *,
+    one_based: bool = False,
+    mapper: Callable[[Callable[[Path], VocFile | Problem], Iterable[Path]], Iterable] = map,
+) -> AnnotationSet:
     """Returns the annotated pictures of every .xml file below `folder`, by picture name.
 
     Files that cannot be used are left out and noted in `log`. Classes are numbered by name.
+
+    Args:
+      one_based: corners are pixel numbers from 1, as in the VOC challenge's own data, whose boxes
+        reach from the near edge of pixel xmin to the far edge of pixel xmax; 1 is taken off xmin
+        and ymin.
+      mapper: applies `parse_file` to every path and yields in order; a pool's `map` will do.
 
     Raises:
       InputError: `folder` is none, or holds no .xml file.
@@ -61,34 +95,33 @@ def read_annotations(folder: Path, index: ImageIndex, log: ProblemLog) -> Annota
     names = files_below(folder, frozenset({".xml"}))
     if not names:
         raise InputError(f"{folder}: no .xml file below it, but {extensions_below(folder)}")
-    own_stems = {fold(stem_of_xml(name)) for name in names}
-    claims: dict[str, list[tuple[bool, str, VocFile]]] = {}
-    for name in names:
+    own_stems = {own_stem(name) for name in names}
+    claims = FileClaims(index, log)
+    parse_one = partial(parse_file, one_based=one_based)
+    parsed = mapper(parse_one, (folder / name for name in names))
+    for name, voc in zip(names, parsed, strict=True):
+        if isinstance(voc, Problem):
+            log.problems.append(voc)
+            continue
         try:
-            voc = parse(folder / name)
             image_name = find_image(voc, name, index, own_stems)
         except RefusedError as refused:
             log.add(refused.rule, str(folder / name), refused.detail, refused.object)
             continue
-        is_namesake = fold(stem(image_name)) == fold(stem_of_xml(name))
-        claims.setdefault(image_name, []).append((not is_namesake, name, voc))
-    found: dict[str, StatedAnnotation] = {}
-    for image_name in sorted(claims):
-        (_, name, voc), *others = sorted(claims[image_name], key=lambda claim: claim[:2])
-        found[image_name] = _stated(voc, folder / name, image_name, index.folder)
-        for _, other, _ in others:
-            detail = f"{image_name} is annotated by {folder / name} already; left out"
-            log.add("duplicate-image", str(folder / other), detail)
-    claimed = own_stems | {fold(stem(image_name)) for image_name in found}
-    for image_name in index.names:
-        if image_name not in found and fold(stem(image_name)) not in claimed:
-            where = str(index.folder / image_name)
-            log.add("annotation-missing", where, "no .xml file is about this picture; left out")
-    classes = {class_name for stated in found.values() for class_name in stated.class_names}
-    return AnnotationSet(images=tuple(found.values()), class_names=tuple(sorted(classes)))
+        claims.add(_stated(voc, str(folder / name), image_name, index.folder / image_name))
+    table = claims.settle(own_stems, ".xml")
+    return AnnotationSet(table, tuple(sorted(table.class_names)))
 
 
-def parse(path: Path) -> VocFile:
+def parse_file(path: Path, one_based: bool = False) -> VocFile | Problem:
+    """Returns what `parse` does, or the problem that keeps the file out; both can be pickled."""
+    try:
+        return parse(path, one_based)
+    except RefusedError as refused:
+        return Problem(refused.rule, str(path), refused.object, False, refused.detail)
+
+
+def parse(path: Path, one_based: bool = False) -> VocFile:
     """Returns what one file says; direct children only, so <part> boxes stay out.
 
     Raises:
@@ -98,136 +131,188 @@ def parse(path: Path) -> VocFile:
     root = _root(path)
     if root.tag != "annotation":
         raise RefusedError("not-voc", f"the root is <{root.tag}>, Pascal VOC has <annotation>")
-    objects = tuple(
-        _object(element, number) for number, element in enumerate(root.findall("object"), 1)
+    texts: dict[str, str] = {}
+    size: tuple[int, int] | None = None
+    objects: list[tuple[str, Corners, bool, bool]] = []
+    for child in root:
+        tag = child.tag
+        if tag == "object":
+            objects.append(_object(child, len(objects) + 1))
+        elif tag == "size":
+            size = _size({part.tag: part.text for part in child})
+        elif tag == "filename" or tag == "path":
+            texts.setdefault(tag, (child.text or "").strip())
+    if not objects:
+        _refuse_hidden_objects(root)
+    class_names, boxes, difficult, truncated = zip(*objects, strict=True) if objects else ((),) * 4
+    if one_based:
+        boxes = tuple((ymin - 1, xmin - 1, ymax, xmax) for ymin, xmin, ymax, xmax in boxes)
+    return VocFile(
+        filename=texts.get("filename", ""),
+        path=texts.get("path", ""),
+        image_size=size,
+        class_names=class_names,
+        boxes_pixels=boxes,
+        difficult=difficult,
+        truncated=truncated,
     )
-    return VocFile(_text(root, "filename"), _text(root, "path"), _size(root), objects)
 
 
 def find_image(voc: VocFile, xml_name: str, index: ImageIndex, own_stems: set[str]) -> str:
-    """Returns the picture of a file: by <filename>, else by the XML's own stem, else by <path>.
+    """Returns the picture of a file: by <filename>, else by the XML's own name, else by <path>.
 
     A <filename> of another stem is stale (the pair was renamed) where that picture has an XML of
     its own name and a picture is named as this XML.
 
     Args:
       xml_name: path of the file below the annotations folder.
-      own_stems: folded stems of all XML files.
+      own_stems: `own_stem` of all XML files.
 
     Raises:
       RefusedError: image-missing or image-ambiguous.
     """
-    near = PurePosixPath(xml_name).parent.as_posix()
-    own = stem_of_xml(xml_name)
+    near = xml_name.rpartition("/")[0]
+    bare = bare_name(xml_name)
     named = index.by_name(voc.filename, near) if voc.filename else None
     if named is None and voc.filename and stem(voc.filename) == basename(voc.filename):
         named = index.by_stem(voc.filename, near)
-    if named is not None and fold(stem(named)) in own_stems - {fold(own)}:
-        named = index.by_stem(own, near) or named
-    if named is None:
-        named = index.by_stem(own, near)
+    if named is not None:
+        named_stem = fold(stem(named))
+        if named_stem in own_stems and named_stem != own_stem(xml_name):
+            return index.by_name(bare, near) or index.by_stem(bare, near) or named
+        return named
+    named = index.by_name(bare, near) or index.by_stem(bare, near)
     if named is None and voc.path:
         named = index.by_name(voc.path, near)
     if named is None and voc.filename:
         named = index.by_stem(voc.filename, near)
     if named is None:
-        wanted = " or ".join(dict.fromkeys(n for n in (voc.filename, f"{own}.*") if n))
+        wanted = " or ".join(dict.fromkeys(n for n in (voc.filename, f"{bare}.*") if n))
         raise RefusedError("image-missing", f"no {wanted} below {index.folder}")
     return named
 
 
-def stem_of_xml(name: str) -> str:
-    """Returns the name of an XML file without folder and .xml."""
-    return basename(name)[: -len(".xml")]
-
-
-def _stated(voc: VocFile, file: Path, image_name: str, images: Path) -> StatedAnnotation:
-    n = len(voc.objects)
+def _stated(voc: VocFile, file: str, image_name: str, image_path: Path) -> StatedAnnotation:
+    n = len(voc.class_names)
     return StatedAnnotation(
-        file=str(file),
+        file=file,
         source_id=image_name,
         image_name=image_name,
-        image_path=images / image_name,
+        image_path=image_path,
         image_size=voc.image_size,
         object_numbers=tuple(range(1, n + 1)),
-        class_names=tuple(o.class_name for o in voc.objects),
-        boxes_pixels=np.array([o.box_pixels for o in voc.objects], np.float64).reshape(n, 4),
-        difficult=np.array([o.difficult for o in voc.objects], bool),
-        truncated=np.array([o.truncated for o in voc.objects], bool),
+        class_names=voc.class_names,
+        boxes_pixels=np.array(voc.boxes_pixels, np.float64).reshape(n, 4),
+        difficult=np.array(voc.difficult, bool),
+        truncated=np.array(voc.truncated, bool),
         is_crowd=np.zeros(n, bool),
         area=np.full(n, np.nan),
     )
 
 
 def _root(path: Path) -> etree._Element:
-    if path.stat().st_size > _MAX_BYTES:
-        raise RefusedError("unreadable-xml", f"{path.stat().st_size} bytes; at most {_MAX_BYTES}")
-    parser = etree.XMLParser(
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    """Returns the root, tags without namespaces."""
     try:
-        root = etree.fromstring(path.read_bytes(), parser)
+        size = os.stat(path).st_size
+        if size > _MAX_BYTES:
+            raise RefusedError("unreadable-xml", f"{size} bytes; at most {_MAX_BYTES}")
+        with open(path, "rb") as file:
+            content = file.read()
     except OSError as error:
         raise RefusedError("unreadable-xml", f"cannot be read: {error.strerror}") from None
+    try:
+        root = _tree(content)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise RefusedError("unreadable-xml", f"no well-formed XML: {_one_line(error)}") from None
+        reason = " ".join(str(error).split())
+        raise RefusedError("unreadable-xml", f"no well-formed XML: {reason}") from None
     dtd = root.getroottree().docinfo.internalDTD
     if dtd is not None and next(dtd.iterentities(), None) is not None:
         raise RefusedError("unreadable-xml", "declares XML entities, which no annotation needs")
+    if b"xmlns" in content or root.nsmap:
+        for element in root.iter():
+            element.tag = etree.QName(element).localname
     return root
 
 
-def _object(element: etree._Element, number: int) -> _Object:
-    name = _text(element, "name")
-    bndbox = element.find("bndbox")
-    if bndbox is None:
-        children = ", ".join(f"<{child.tag}>" for child in element) or "nothing"
+def _tree(content: bytes) -> etree._Element:
+    try:
+        return etree.fromstring(content, _PARSER)
+    except etree.XMLSyntaxError:
+        # Scripts write UTF-8 that is declared as UTF-16 or "ANSI", and lines above the declaration.
+        text = content.decode("utf-16-le" if content[1:2] == b"\0" else "utf-8", "replace")
+        bare = _DECLARATION.sub("", text, count=1)
+        if bare.encode() == content:
+            raise
+        return etree.fromstring(bare.encode(), _PARSER)
+
+
+def _object(element: etree._Element, number: int) -> tuple[str, Corners, bool, bool]:
+    """Returns class name, corners, difficult, truncated."""
+    children = list(element)
+    texts = {child.tag: child.text for child in children}
+    if len(texts) < len(children):
+        children, texts = _first_of_each(children, number)
+    name = (texts.get("name") or "").strip()
+    if "bndbox" not in texts:
+        tags = ", ".join(f"<{tag}>" for tag in texts) or "nothing"
         raise RefusedError(
-            "not-voc", f"object {number} ({name}) has {children}, but no <bndbox>", number
+            "not-voc", f"object {number} ({name}) has {tags}, but no <bndbox>", number
         )
     if not name:
         raise RefusedError("unreadable-xml", f"object {number} has no <name>", number)
-    corners = [_number(bndbox, tag, f"object {number} ({name})", number) for tag in _CORNERS]
-    return _Object(
-        class_name=name,
-        box_pixels=(corners[0], corners[1], corners[2], corners[3]),
-        difficult=_flag(element, "difficult"),
-        truncated=_flag(element, "truncated"),
-    )
-
-
-def _text(element: etree._Element, tag: str) -> str:
-    return (element.findtext(tag) or "").strip()
-
-
-def _number(element: etree._Element, tag: str, where: str, number: int) -> float:
-    text = _text(element, tag)
+    corners = {part.tag: part.text for part in children[list(texts).index("bndbox")]}
     try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise RefusedError("unreadable-xml", f"{where}: <{tag}> is {text!r}, not a number", number)
-    return value
+        ymin, xmin = float(corners["ymin"]), float(corners["xmin"])
+        ymax, xmax = float(corners["ymax"]), float(corners["xmax"])
+        is_number = isfinite(ymin + xmin + ymax + xmax)
+    except (KeyError, ValueError, TypeError):
+        is_number = False
+    if not is_number:
+        _refuse_corners(corners, f"object {number} ({name})", number)
+    is_difficult = texts.get("difficult", "0") not in _FALSE and _flag(texts["difficult"])
+    is_truncated = texts.get("truncated", "0") not in _FALSE and _flag(texts["truncated"])
+    return name, (ymin, xmin, ymax, xmax), is_difficult, is_truncated
 
 
-def _flag(element: etree._Element, tag: str) -> bool:
-    return _text(element, tag).lower() not in ("", "0", "0.0", "false", "no", "unspecified")
+def _first_of_each(
+    children: list[etree._Element], number: int
+) -> tuple[list[etree._Element], dict[str, str | None]]:
+    """Returns the children without repetitions, and their texts."""
+    first: dict[str, etree._Element] = {}
+    for child in children:
+        if first.setdefault(child.tag, child) is not child and child.tag == "bndbox":
+            raise RefusedError("unreadable-xml", f"object {number} has two <bndbox>", number)
+    return list(first.values()), {tag: child.text for tag, child in first.items()}
 
 
-def _size(root: etree._Element) -> tuple[int, int] | None:
+def _flag(text: str | None) -> bool:
+    return text is not None and text.strip().lower() not in _FALSE
+
+
+def _refuse_corners(bndbox: dict[str, str | None], where: str, number: int) -> None:
+    """Says which corner is no number."""
+    for tag in _CORNERS:
+        text = (bndbox.get(tag) or "").strip()
+        try:
+            is_number = isfinite(float(text))
+        except ValueError:
+            is_number = False
+        if not is_number:
+            raise RefusedError(
+                "unreadable-xml", f"{where}: <{tag}> is {text!r}, not a number", number
+            )
+
+
+def _refuse_hidden_objects(root: etree._Element) -> None:
+    """Stops a file without objects in their place from passing as one without objects."""
+    for element in root.iter():
+        if element.tag.lower() in ("object", "bndbox", "polygon"):
+            place = f"<{element.tag}> in <{element.getparent().tag}>"
+            raise RefusedError("not-voc", f"{place}; Pascal VOC has <object> in <annotation>")
+
+
+def _size(texts: dict[str, str | None]) -> tuple[int, int] | None:
     try:
-        height, width = (float(_text(root, f"size/{tag}")) for tag in ("height", "width"))
-        return int(height), int(width)
-    except (ValueError, OverflowError):
+        return int(float(texts["height"] or "")), int(float(texts["width"] or ""))
+    except (KeyError, ValueError, OverflowError):
         return None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -4,6 +4,7 @@ boxes                geometry: areas, overlaps, windows, corners <-> centre and 
 anchors              the reference boxes of a pyramid or of SSD feature maps (NumPy, once)
 anchor_grid          what the generators share: cells around the centres of a grid
 anchor_generators    the generators as objects, also for sizes known at run time only
+anchor_overlap       the best IoU of boxes with anchors, without comparing all (NumPy)
 box_coder            boxes <-> offsets from anchors
 similarity           how alike boxes and anchors are
 matcher              which groundtruth box each anchor learns; bipartite_matcher: one anchor each

@@ -6,6 +6,7 @@ Map, in the order of imports:
     manifest, record_verification       conversion_report.json; are these the records it lists
     decoder                             the bytes of a record -> image and groundtruth
     record_faults                       why a record cannot be used, in words
+    box_table                           the boxes of records, without their pictures
     augmentation, augmentation_builder  data_augmentation_options; pipeline.config -> these
     groundtruth                         boxes of an image -> rows of a fixed number
     example_order                       example number -> record number, also of weighted data sets

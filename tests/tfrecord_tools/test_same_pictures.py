@@ -16,3 +16,9 @@ def test_copies_point_to_the_first_name(tmp_path: Path):
     assert find_copies(tmp_path, names) == {"b/x.jpg": "a.jpg", "z": "a.jpg"}
     assert find_copies(tmp_path, ["c.jpg", "d.jpg"]) == {}
     assert find_copies(tmp_path, []) == {}
+
+
+def test_files_that_only_begin_alike_are_no_copies(tmp_path: Path):
+    for name, end in (("a", b"1"), ("b", b"2"), ("c", b"1")):
+        (tmp_path / name).write_bytes(bytes(10_000) + end)
+    assert find_copies(tmp_path, ["c", "b", "a"]) == {"c": "a"}

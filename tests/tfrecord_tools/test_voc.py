@@ -11,11 +11,12 @@ from ssd.errors import InputError
 from tfrecord_tools import voc
 from tfrecord_tools.annotations import ProblemLog, RefusedError
 from tfrecord_tools.image_index import ImageIndex
+from tfrecord_tools.worker_pool import WorkerPool
 
 
-def parse(tmp_path: Path, text: str) -> voc.VocFile:
+def parse(tmp_path: Path, text: str, encoding: str = "utf-8") -> voc.VocFile:
     path = tmp_path / "a.xml"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding=encoding)
     return voc.parse(path)
 
 
@@ -32,9 +33,8 @@ def test_reads_by_name_not_by_position(tmp_path: Path):
         "<path>C:\\a\\b.jpg</path><filename>b.jpg</filename></annotation>",
     )
     assert (file.filename, file.path, file.image_size) == ("b.jpg", "C:\\a\\b.jpg", (120, 200))
-    (one,) = file.objects
-    assert one.box_pixels == (73.0, 370.5, 114.0, 403.0)
-    assert (one.class_name, one.difficult, one.truncated) == ("cat", True, True)
+    assert file.boxes_pixels == ((73.0, 370.5, 114.0, 403.0),)
+    assert (file.class_names, file.difficult, file.truncated) == (("cat",), (True,), (True,))
 
 
 def test_parts_of_an_object_are_no_objects(tmp_path: Path):
@@ -43,15 +43,15 @@ def test_parts_of_an_object_are_no_objects(tmp_path: Path):
     file = parse(
         tmp_path, f"<annotation><object><name>person</name>{part}{BOX}</object></annotation>"
     )
-    assert [o.class_name for o in file.objects] == ["person"]
-    assert file.objects[0].box_pixels == (20, 10, 50, 30)
+    assert file.class_names == ("person",)
+    assert file.boxes_pixels == ((20, 10, 50, 30),)
 
 
 def test_optional_elements(tmp_path: Path):
     file = parse(tmp_path, f"<annotation><object><name>a</name>{BOX}</object></annotation>")
     assert (file.filename, file.path, file.image_size) == ("", "", None)
-    assert (file.objects[0].difficult, file.objects[0].truncated) == (False, False)
-    assert parse(tmp_path, "<annotation/>").objects == ()
+    assert (file.difficult, file.truncated) == ((False,), (False,))
+    assert parse(tmp_path, "<annotation/>").class_names == ()
     size = "<size><width>wide</width><height>3</height></size>"
     assert parse(tmp_path, f"<annotation>{size}</annotation>").image_size is None
 
@@ -100,7 +100,7 @@ def test_entities_are_neither_expanded_nor_fetched(tmp_path: Path):
             parse(tmp_path, declared + _object(name="&e;" if "SYSTEM" in declared else "&b;"))
         assert "do not read" not in str(caught.value)
     plain = parse(tmp_path, "<!DOCTYPE annotation>" + _object())
-    assert plain.objects[0].class_name == "cat"
+    assert plain.class_names == ("cat",)
 
 
 def test_every_way_to_name_the_picture(tmp_path: Path, write_image, write_voc):
@@ -194,9 +194,47 @@ def test_files_in_the_wild(shared: Path):
             parsed[name[:2]] = voc.parse(file)
     assert len(parsed) == 39
     # Roboflow's order xmin, xmax, ymin, ymax; CVAT's floats without <size>; a person with a part.
-    assert parsed["38"].objects[0].box_pixels == (73, 370, 114, 403)
-    assert parsed["41"].objects[0].box_pixels == (2, 1, 6, 4)
+    assert parsed["38"].boxes_pixels[0] == (73, 370, 114, 403)
+    assert parsed["41"].boxes_pixels[0] == (2, 1, 6, 4)
     assert parsed["41"].image_size is None
-    assert [o.class_name for o in parsed["40"].objects] == ["cat", "person"]
-    assert len(parsed["38"].objects) == 21
+    assert parsed["40"].class_names == ("cat", "person")
+    assert len(parsed["38"].class_names) == 21
     json.dumps([file.filename for file in parsed.values()])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "iso-8859-1"])
+def test_encodings(tmp_path: Path, encoding: str):
+    declared = {"utf-8-sig": "utf-8", "utf-16-le": "utf-16"}.get(encoding, encoding)
+    text = f"<?xml version='1.0' encoding='{declared}'?><annotation><filename>Käfer.jpg</filename>"
+    file = parse(
+        tmp_path, text + f"<object><name>Käfer</name>{BOX}</object></annotation>", encoding
+    )
+    assert (file.filename, file.class_names) == ("Käfer.jpg", ("Käfer",))
+
+
+def test_a_namespace_does_not_hide_the_elements(tmp_path: Path):
+    text = "<annotation xmlns='http://a.b/voc'><filename>a.jpg</filename>"
+    file = parse(tmp_path, text + f"<object><name>cat</name>{BOX}</object></annotation>")
+    assert (file.filename, file.boxes_pixels) == ("a.jpg", ((20.0, 10.0, 50.0, 30.0),))
+
+
+def test_one_based_corners_move_the_near_corner_alone(data_set: Path):
+    def boxes(**settings):
+        index = ImageIndex(data_set / "images")
+        found = voc.read_annotations(data_set / "annotations", index, ProblemLog(), **settings)
+        return found.images[0].boxes_pixels.tolist()
+
+    assert boxes() == [[30, 20, 110, 90]]
+    assert boxes(one_based=True) == [[29, 19, 110, 90]]
+
+
+def test_files_may_be_parsed_elsewhere(data_set: Path):
+    (data_set / "annotations" / "p3.xml").write_text("<annotation><object/></annotation>")
+    results = []
+    for run in (map, WorkerPool(1).map):
+        log = ProblemLog()
+        index = ImageIndex(data_set / "images")
+        found = voc.read_annotations(data_set / "annotations", index, log, mapper=run)
+        results.append((found.images.image_names, found.class_names, log.problems))
+    assert results[0] == results[1]
+    assert [problem.rule for problem in results[0][2]] == ["not-voc"]
