@@ -25,8 +25,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from PIL import Image
@@ -35,6 +34,7 @@ from ssd.standard_fields import TfExampleFields as F
 from tfrecord_tools.record_file import frame
 from tfrecord_tools.tf_example import example_class
 
+PROJECT = Path(__file__).resolve().parents[1]
 _SAMPLE_SECONDS = 0.02
 
 
@@ -184,7 +184,8 @@ def reference(data: Path) -> None:
         for path in sorted((data / "Annotations").iterdir()):
             root = ElementTree.parse(path).getroot()
             encoded = (data / "JPEGImages" / root.findtext("filename", "")).read_bytes()
-            width, height = (int(root.findtext(f"size/{side}", "0")) for side in ("width", "height"))
+            sides = (root.findtext(f"size/{side}", "0") for side in ("width", "height"))
+            width, height = map(int, sides)
             example = example_type()
             features = example.features.feature
             for key, value in ((F.image_encoded, encoded), (F.image_format, b"jpeg")):
@@ -251,9 +252,7 @@ def _drawn_pairs(count: int) -> list[tuple[bytes, str]]:
             )
         )
         size = "<size><width>640</width><height>480</height><depth>3</depth></size>"
-        pairs.append(
-            (buffer.getvalue(), f"<annotation><filename/>{size}{objects}</annotation>")
-        )
+        pairs.append((buffer.getvalue(), f"<annotation><filename/>{size}{objects}</annotation>"))
     return pairs
 
 

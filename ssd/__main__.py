@@ -74,15 +74,15 @@ def _doctor(arguments: dict) -> None:
 
 
 def _anchors(arguments: dict) -> None:
-    from ssd import anchors_report
+    from ssd.anchor_fit import report
 
-    anchors_report.run(**arguments)
+    report.run(**arguments)
 
 
 def _anchor_recall(arguments: dict) -> None:
-    from ssd import anchor_recall
+    from ssd.anchor_fit import recall
 
-    anchor_recall.run(**arguments)
+    recall.run(**arguments)
 
 
 def _augmentation_sheet(arguments: dict) -> None:

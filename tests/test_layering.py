@@ -67,15 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doctor": _PARTS,
     "augmentation_tiles": _BASE | {"label_map", "visualize"},
     "augmentation_sheet": _PARTS | {"train_options", "train_setup", "augmentation_tiles"},
-    "anchor_clusters": set(),
-    "anchor_search": set(),
-    "anchor_recall": _ROOMS | {"image_resizer_builder", "shipped_configs"},
-    "anchor_suggestion": _ROOMS | {"anchor_recall", "anchor_search"},
-    "anchors_text": set(),
-    "anchors_plot": _ROOMS | {"anchor_clusters", "anchor_recall", "anchor_suggestion"},
-    "anchors_report": _ROOMS
-    | {"anchor_clusters", "anchor_recall", "anchor_suggestion", "anchors_plot", "anchors_text"}
-    | {"shipped_configs"},
+    "anchor_fit": _ROOMS | {"image_resizer_builder", "shipped_configs"},
     "flags": _BASE,
     "train_options": set(),
     "shipped_configs": _BASE,
@@ -87,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "train": _PARTS | {"evaluate", "train_setup", "train_options", "metrics_log", "train_progress"},
     "__main__": _PARTS
     | {"evaluate", "detect", "doctor", "train_setup", "train_options", "train"}
-    | {"augmentation_sheet", "anchors_report", "anchor_recall", "flags"},
+    | {"augmentation_sheet", "anchor_fit", "flags"},
     "__init__": set(),
     **dict.fromkeys(_PARTS - _ROOMS, _PARTS),
 }

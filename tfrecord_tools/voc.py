@@ -46,6 +46,10 @@ _PARSER = etree.XMLParser(
 )
 
 Corners = tuple[float, float, float, float]
+# Applies a function to every path and yields the results in order, as `map` does.
+Mapper = Callable[
+    [Callable[[str], "VocFile | Problem"], Iterable[str]], Iterable["VocFile | Problem"]
+]
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def read_annotations(
     log: ProblemLog,
     *,
     one_based: bool = False,
-    mapper: Callable[[Callable[[Path], VocFile | Problem], Iterable[Path]], Iterable] = map,
+    mapper: Mapper = map,
 ) -> AnnotationSet:
     """Returns the annotated pictures of every .xml file below `folder`, by picture name.
 
@@ -98,22 +102,22 @@ def read_annotations(
     own_stems = {own_stem(name) for name in names}
     claims = FileClaims(index, log)
     parse_one = partial(parse_file, one_based=one_based)
-    parsed = mapper(parse_one, (folder / name for name in names))
-    for name, voc in zip(names, parsed, strict=True):
+    files = [os.path.join(folder, name) for name in names]
+    for name, file, voc in zip(names, files, mapper(parse_one, files), strict=True):
         if isinstance(voc, Problem):
             log.problems.append(voc)
             continue
         try:
             image_name = find_image(voc, name, index, own_stems)
         except RefusedError as refused:
-            log.add(refused.rule, str(folder / name), refused.detail, refused.object)
+            log.add(refused.rule, file, refused.detail, refused.object)
             continue
-        claims.add(_stated(voc, str(folder / name), image_name, index.folder / image_name))
+        claims.add(_stated(voc, file, image_name, index.folder / image_name))
     table = claims.settle(own_stems, ".xml")
     return AnnotationSet(table, tuple(sorted(table.class_names)))
 
 
-def parse_file(path: Path, one_based: bool = False) -> VocFile | Problem:
+def parse_file(path: str | Path, one_based: bool = False) -> VocFile | Problem:
     """Returns what `parse` does, or the problem that keeps the file out; both can be pickled."""
     try:
         return parse(path, one_based)
@@ -121,7 +125,7 @@ def parse_file(path: Path, one_based: bool = False) -> VocFile | Problem:
         return Problem(refused.rule, str(path), refused.object, False, refused.detail)
 
 
-def parse(path: Path, one_based: bool = False) -> VocFile:
+def parse(path: str | Path, one_based: bool = False) -> VocFile:
     """Returns what one file says; direct children only, so <part> boxes stay out.
 
     Raises:
@@ -210,13 +214,13 @@ def _stated(voc: VocFile, file: str, image_name: str, image_path: Path) -> State
     )
 
 
-def _root(path: Path) -> etree._Element:
+def _root(path: str | Path) -> etree._Element:
     """Returns the root, tags without namespaces."""
     try:
-        size = os.stat(path).st_size
-        if size > _MAX_BYTES:
-            raise RefusedError("unreadable-xml", f"{size} bytes; at most {_MAX_BYTES}")
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > _MAX_BYTES:
+                raise RefusedError("unreadable-xml", f"{size} bytes; at most {_MAX_BYTES}")
             content = file.read()
     except OSError as error:
         raise RefusedError("unreadable-xml", f"cannot be read: {error.strerror}") from None

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ssd.anchor_recall import AnchorModel, Frame, PlacedBoxes, best_iou
-from ssd.anchor_search import Point, Space, spaces
+from ssd.anchor_fit.recall import AnchorModel, Frame, PlacedBoxes, best_iou
+from ssd.anchor_fit.search import Point, Space, spaces
 from ssd.config import pipeline
 from ssd.core import anchor_overlap
 from ssd.core.anchor_generators import AnchorGenerator

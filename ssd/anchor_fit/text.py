@@ -14,7 +14,7 @@ _SIZES = {
 
 
 def to_text(report: dict[str, Any]) -> str:
-    """Returns the lines of the object that `anchors_report.run` makes."""
+    """Returns the lines of the object that `report.run` makes."""
     return "\n".join(_lines(report))
 
 

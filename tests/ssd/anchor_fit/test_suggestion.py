@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ssd import anchor_search, anchor_suggestion
-from ssd.anchor_recall import AnchorModel, load_model
-from ssd.anchor_suggestion import figures, suggest, to_text
+from ssd.anchor_fit import search, suggestion
+from ssd.anchor_fit.recall import AnchorModel, load_model
+from ssd.anchor_fit.suggestion import figures, suggest, to_text
 from ssd.config import cli, pipeline
 from ssd.errors import InputError
 from ssd.models import anchor_builder
@@ -95,7 +95,7 @@ def _sizes(count: int) -> np.ndarray:
 
 
 def test_the_same_boxes_give_the_same_suggestion(monkeypatch):
-    monkeypatch.setattr(anchor_suggestion, "_MAX_COMPARED", 60)
+    monkeypatch.setattr(suggestion, "_MAX_COMPARED", 60)
     model = load_model(FPNLITE)
     placed, present = placed_and_present(model, boxes_of(0.05, 0.3))
     first, again = (suggest(model, placed, present, seed=2) for _ in range(2))
@@ -142,7 +142,7 @@ def test_it_is_never_worse(monkeypatch):
     wrong = type(model.ssd.anchor_generator)()
     wrong.CopyFrom(model.ssd.anchor_generator)
     wrong.multiscale_anchor_generator.aspect_ratios[:] = [8.0, 6.0, 7.0]
-    monkeypatch.setattr(anchor_suggestion, "_walk", lambda space, objective: (9.0, wrong))
+    monkeypatch.setattr(suggestion, "_walk", lambda space, objective: (9.0, wrong))
     assert suggest(model, placed, present) is None
 
 
@@ -154,10 +154,10 @@ def test_no_figure_is_traded_for_another(monkeypatch, then, is_better):
     model = load_model(FPNLITE)
     placed, present = placed_and_present(model, boxes_of(0.2, 0.2))
     own = model.ssd.anchor_generator
-    monkeypatch.setattr(anchor_suggestion, "_walk", lambda space, objective: (9.0, own))
+    monkeypatch.setattr(suggestion, "_walk", lambda space, objective: (9.0, own))
     # Of all boxes: 200 with the present anchors, then with the others; a part is compared first.
     results = iter([(0.5, 0.6), *[(0.5, 0.6), then] * 4])
-    monkeypatch.setattr(anchor_suggestion, "figures", lambda *arguments: next(results))
+    monkeypatch.setattr(suggestion, "figures", lambda *arguments: next(results))
     assert (suggest(model, placed, present) is not None) is is_better
 
 
@@ -166,7 +166,7 @@ def test_every_point_has_as_many_anchors(name):
     own = load_model(name).ssd.anchor_generator
     sides = np.array([[20.0, 60.0], [50.0, 50.0], [90.0, 40.0]])
     counts = anchor_builder.build(own).num_anchors_per_location(6)
-    spaces = anchor_search.spaces(own, sides)
+    spaces = search.spaces(own, sides)
     assert len(spaces) == (3 if name == FPNLITE else 1)
     for space in spaces:
         for start in space.starts:
@@ -200,21 +200,21 @@ def test_text_of_a_section():
 
 
 def test_ratios_keep_their_rank():
-    assert anchor_search._in_order_of([1.0, 2.0, 0.5], [3.0, 0.25, 0.71]) == [0.71, 3.0, 0.25]
-    assert anchor_search._in_order_of([1.0, 2.0], [3.0, 0.25, 0.71]) == [0.25, 0.71, 3.0]
+    assert search._in_order_of([1.0, 2.0, 0.5], [3.0, 0.25, 0.71]) == [0.71, 3.0, 0.25]
+    assert search._in_order_of([1.0, 2.0], [3.0, 0.25, 0.71]) == [0.25, 0.71, 3.0]
 
 
 def test_typical_ratios_are_different():
     # All boxes four times as wide as high: 2^(8/4), and its neighbours.
-    assert anchor_search._typical_ratios(np.full(9, 2.0), 3) == [8, 7, 9]
+    assert search._typical_ratios(np.full(9, 2.0), 3) == [8, 7, 9]
     # The first quarter's end lies between 1:2 and 2:1. Nothing goes beyond 8 to 1.
-    assert anchor_search._typical_ratios(np.array([-1.0, 1.0, 1.0]), 2) == [0, 4]
-    assert anchor_search._typical_ratios(np.array([-9.0] * 3), 1) == [-12]
+    assert search._typical_ratios(np.array([-1.0, 1.0, 1.0]), 2) == [0, 4]
+    assert search._typical_ratios(np.array([-9.0] * 3), 1) == [-12]
 
 
 def test_scales_rise_evenly_or_by_a_factor():
-    assert anchor_search._scales(0.1, 0.9, 0.0, 3) == [0.1, 0.5, 0.9]
-    assert anchor_search._scales(0.1, 0.9, 1.0, 3) == [0.1, 0.3, 0.9]
+    assert search._scales(0.1, 0.9, 0.0, 3) == [0.1, 0.5, 0.9]
+    assert search._scales(0.1, 0.9, 1.0, 3) == [0.1, 0.3, 0.9]
 
 
 def test_a_bad_section_is_refused_where_it_stands(tmp_path):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssd import anchors_report
 from ssd.__main__ import main
+from ssd.anchor_fit import report
 from ssd.config import pipeline
 from ssd.data import box_table
 from ssd.errors import InputError
@@ -154,4 +154,4 @@ def test_no_box_at_all(tiny_data, monkeypatch):
     )
     monkeypatch.setattr(box_table, "read", lambda *arguments, **settings: nothing)
     with pytest.raises(InputError, match=r"train-\*\.tfrecord: 7 images and no box with an area"):
-        anchors_report.run(data=str(tiny_data))
+        report.run(data=str(tiny_data))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ssd import anchor_clusters
-from ssd.anchor_clusters import cluster, shape_iou
+from ssd.anchor_fit import clusters
+from ssd.anchor_fit.clusters import cluster, shape_iou
 
 # (height, width, boxes)
 BLOBS = ((10.0, 30.0, 40), (60.0, 20.0, 100), (120.0, 200.0, 60))
@@ -64,8 +64,8 @@ def test_nothing_with_an_area(sides):
 
 
 def test_figures_are_those_of_all_boxes(monkeypatch):
-    monkeypatch.setattr(anchor_clusters, "_MAX_FITTED", 50)
-    monkeypatch.setattr(anchor_clusters, "_CHUNK", 7)
+    monkeypatch.setattr(clusters, "_MAX_FITTED", 50)
+    monkeypatch.setattr(clusters, "_CHUNK", 7)
     found = cluster(blobs(), 3)
     np.testing.assert_allclose(found.sides, [b[:2] for b in BLOBS], rtol=0.04)
     np.testing.assert_allclose(found.shares, [0.2, 0.5, 0.3])

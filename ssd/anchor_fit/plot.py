@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ssd.anchor_clusters import Clusters
-from ssd.anchor_recall import AnchorModel, PlacedBoxes
-from ssd.anchor_suggestion import RECALL_IOU, Suggestion
+from ssd.anchor_fit.clusters import Clusters
+from ssd.anchor_fit.recall import AnchorModel, PlacedBoxes
+from ssd.anchor_fit.suggestion import RECALL_IOU, Suggestion
 from ssd.errors import InputError
 from ssd.models import anchor_builder
 

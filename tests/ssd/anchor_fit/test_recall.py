@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssd import anchor_recall
-from ssd.anchor_recall import load_model
+from ssd.anchor_fit import recall
+from ssd.anchor_fit.recall import load_model
 from ssd.config import pipeline
 from ssd.core import boxes as box_ops
 from ssd.errors import InputError
@@ -111,7 +111,7 @@ def test_no_boxes():
 
 def ask(folder: Path, *overrides: str, **arrays: np.ndarray) -> dict[str, np.ndarray]:
     np.savez(folder / "in.npz", **arrays)
-    anchor_recall.run(
+    recall.run(
         FPNLITE, boxes=str(folder / "in.npz"), output=str(folder / "out.npz"), overrides=overrides
     )
     with np.load(folder / "out.npz") as values:
@@ -161,11 +161,11 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / "text.npz").write_text("boxes")
     for name in ("text.npz", "nowhere.npz"):
         with pytest.raises(InputError, match=rf"--boxes .*{name}: no \.npz with boxes"):
-            anchor_recall.run(FPNLITE, boxes=str(tmp_path / name), output="x.npz")
+            recall.run(FPNLITE, boxes=str(tmp_path / name), output="x.npz")
     given, answer = str(tmp_path / "in.npz"), str(tmp_path / "nowhere" / "out.npz")
     np.savez(given, boxes=np.zeros((0, 4)), image_sizes=np.zeros((0, 2)))
     with pytest.raises(InputError, match=r"--output .*out\.npz: cannot be written: No such file"):
-        anchor_recall.run(FPNLITE, boxes=given, output=answer)
+        recall.run(FPNLITE, boxes=given, output=answer)
 
 
 @pytest.mark.parametrize(

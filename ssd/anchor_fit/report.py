@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ssd import anchor_clusters, anchor_suggestion, anchors_text
 from ssd import label_map as label_maps
-from ssd.anchor_clusters import Clusters
-from ssd.anchor_recall import AnchorModel, PlacedBoxes, load_model
-from ssd.anchor_suggestion import RECALL_IOU, Suggestion
+from ssd.anchor_fit import suggestion, text
+from ssd.anchor_fit.clusters import Clusters, cluster
+from ssd.anchor_fit.recall import AnchorModel, PlacedBoxes, load_model
+from ssd.anchor_fit.suggestion import RECALL_IOU, Suggestion
 from ssd.data import box_table, record_index
 from ssd.data.box_table import BoxTable
 from ssd.errors import InputError
@@ -70,9 +70,9 @@ def run(
         )
     placed = model.place(table.boxes[has_area], table.image_sizes[has_area])
     present = model.best_iou(placed)
-    found = anchor_suggestion.suggest(model, placed, present, seed=seed)
+    found = suggestion.suggest(model, placed, present, seed=seed)
     count = k or max(_per_location(model))
-    clusters = anchor_clusters.cluster(placed.sides_pixels, count, seed=seed)
+    shapes = cluster(placed.sides_pixels, count, seed=seed)
     classes = _Classes(table.class_ids[has_area], labels)
     report = {
         "config": name,
@@ -80,14 +80,14 @@ def run(
         "records": list(paths),
         **_data_facts(table, has_area),
         **_fit(present, placed, classes, model.matched_threshold),
-        "clusters": _cluster_facts(clusters),
+        "clusters": _cluster_facts(shapes),
         "suggestion": _suggestion_facts(found, placed, classes, model.matched_threshold),
     }
-    print(json.dumps(report) if as_json else anchors_text.to_text(report))
+    print(json.dumps(report) if as_json else text.to_text(report))
     if output is not None:
-        from ssd import anchors_plot  # late: matplotlib takes its time
+        from ssd.anchor_fit import plot  # late: matplotlib takes its time
 
-        anchors_plot.save(Path(output), model, placed, present, clusters, found, name)
+        plot.save(Path(output), model, placed, present, shapes, found, name)
         if not as_json:
             print(f"wrote {output}")
     return report
@@ -215,7 +215,7 @@ def _suggestion_facts(
 ) -> dict[str, Any] | None:
     if found is None:
         return None
-    text = anchor_suggestion.to_text(found.anchor_generator)
+    text = suggestion.to_text(found.anchor_generator)
     value = " ".join(text.removeprefix("anchor_generator ").split())
     return {
         "text": text,
