@@ -261,7 +261,7 @@ def _show(options: argparse.Namespace) -> None:
             raise InputError(f"--{name.replace('_', '-')} needs --augment CONFIG")
     if "path" not in arguments:
         raise InputError("the following arguments are required: PATH; see show --help")
-    from tfrecord_tools.show_records import show
+    from tfrecord_tools.show.verb import show
 
     show(**arguments)
 

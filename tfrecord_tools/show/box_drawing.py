@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tfrecord_tools import lettering
 from tfrecord_tools.annotations import ImageAnnotation
+from tfrecord_tools.show import lettering
 
 Color = tuple[int, int, int]
 _Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels, all inside

@@ -13,9 +13,9 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
-from tfrecord_tools import lettering
-from tfrecord_tools.box_drawing import ClassLook
-from tfrecord_tools.data_summary import DataSummary, shortened
+from tfrecord_tools.show import lettering
+from tfrecord_tools.show.box_drawing import ClassLook
+from tfrecord_tools.show.summary import DataSummary, shortened
 
 _COLORS = ("#2979ff", "#ff7010", "#00a651", "#d618f0", "#8a6d3b", "#00a5b5")
 _INK, _QUIET, _WARNING = "#20242c", "#6b7280", "#c62828"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tfrecord_tools import lettering
 from tfrecord_tools.annotations import ImageAnnotation
-from tfrecord_tools.box_drawing import CROWD_MARK, DIFFICULT_MARK, ClassLook, draw_boxes
+from tfrecord_tools.show import lettering
+from tfrecord_tools.show.box_drawing import CROWD_MARK, DIFFICULT_MARK, ClassLook, draw_boxes
 
 # One sheet holds so many; more go to a second one.
 PICTURES_PER_SHEET = 48

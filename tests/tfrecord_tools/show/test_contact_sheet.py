@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfrecord_tools import contact_sheet
 from tfrecord_tools.annotations import ImageAnnotation
-from tfrecord_tools.box_drawing import class_color, looks
-from tfrecord_tools.contact_sheet import Cell, make_cell, paint
+from tfrecord_tools.show import contact_sheet
+from tfrecord_tools.show.box_drawing import class_color, looks
+from tfrecord_tools.show.contact_sheet import Cell, make_cell, paint
 
 NONE = ImageAnnotation(
     source_id="7",

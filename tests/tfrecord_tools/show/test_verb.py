@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from ssd.errors import InputError
-from tfrecord_tools import show_records
 from tfrecord_tools.convert import convert
 from tfrecord_tools.record_file import frame
-from tfrecord_tools.show_records import show
+from tfrecord_tools.show import verb
+from tfrecord_tools.show.verb import show
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_what_is_written(records: Path, tmp_path: Path):
 
 
 def test_many_pictures_make_several_sheets(data_set: Path, tmp_path: Path, monkeypatch):
-    from tfrecord_tools import contact_sheet
+    from tfrecord_tools.show import contact_sheet
 
     monkeypatch.setattr(contact_sheet, "PICTURES_PER_SHEET", 4)
     show(data_set, output=tmp_path / "look", pictures=6, say=lambda line: None)
@@ -115,7 +115,7 @@ def test_pictures_that_cannot_be_read_are_told(data_set: Path):
 
 
 def test_names_without_a_font(records: Path, tmp_path: Path, monkeypatch):
-    from tfrecord_tools import lettering
+    from tfrecord_tools.show import lettering
 
     font = lettering.default_font_path()
     monkeypatch.setattr(lettering, "font_path", lambda text: None if text == "cow" else font)
@@ -194,7 +194,7 @@ def test_bad_arguments(records: Path, tmp_path: Path):
 
 
 def test_file_names_for_any_system():
-    assert show_records._file_name("a/b: c?*.jpg") == "a_b_c_.jpg"
-    assert show_records._file_name("猫 1") == "猫_1"
-    assert show_records._file_name("") == "picture"
-    assert show_records._file_name("\udcff") == "_"
+    assert verb._file_name("a/b: c?*.jpg") == "a_b_c_.jpg"
+    assert verb._file_name("猫 1") == "猫_1"
+    assert verb._file_name("") == "picture"
+    assert verb._file_name("\udcff") == "_"

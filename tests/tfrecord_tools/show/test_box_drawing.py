@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfrecord_tools import box_drawing
 from tfrecord_tools.annotations import ImageAnnotation
-from tfrecord_tools.box_drawing import class_color, draw_boxes, ink_on, looks
+from tfrecord_tools.show import box_drawing
+from tfrecord_tools.show.box_drawing import class_color, draw_boxes, ink_on, looks
 
 
 def annotation(boxes, names, crowd=(), difficult=()) -> ImageAnnotation:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from tfrecord_tools.picture_sources import Picture
+from tfrecord_tools.show.picture_sources import Picture
 
 _LONGEST_NAME = 40
 

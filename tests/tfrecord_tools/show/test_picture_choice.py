@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfrecord_tools.picture_choice import choose
+from tfrecord_tools.show.picture_choice import choose
 
 
 def chosen(classes_of_pictures: list[list[int]], most: int) -> list[int]:

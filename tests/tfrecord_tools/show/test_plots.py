@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfrecord_tools import data_plots
 from tfrecord_tools.annotations import ImageAnnotation
-from tfrecord_tools.box_drawing import looks
-from tfrecord_tools.data_summary import DataSummary
-from tfrecord_tools.picture_sources import Picture
+from tfrecord_tools.show import plots
+from tfrecord_tools.show.box_drawing import looks
+from tfrecord_tools.show.picture_sources import Picture
+from tfrecord_tools.show.summary import DataSummary
 
 
 def summary_of(*pictures, known=()) -> DataSummary:
@@ -39,12 +39,12 @@ def summary_of(*pictures, known=()) -> DataSummary:
 def figures_of(summary: DataSummary) -> dict:
     """The figures, drawn; a warning is a failure."""
     classes, _ = looks(summary.class_names)
-    figures = dict(data_plots.draw(summary, classes))
+    figures = dict(plots.draw(summary, classes))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for figure in figures.values():
             file = io.BytesIO()
-            data_plots.save(figure, file)
+            plots.save(figure, file)
             with Image.open(file) as picture:
                 assert picture.format == "PNG"
                 assert min(picture.size) > 100

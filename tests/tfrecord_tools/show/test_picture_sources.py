@@ -12,8 +12,8 @@ from ssd import label_map
 from ssd.errors import InputError
 from tfrecord_tools import tf_example
 from tfrecord_tools.annotations import ImageAnnotation
-from tfrecord_tools.picture_sources import group_of, open_source
 from tfrecord_tools.record_file import frame
+from tfrecord_tools.show.picture_sources import group_of, open_source
 
 LABELS = label_map.from_names(["cat", "cow", "dog"])
 

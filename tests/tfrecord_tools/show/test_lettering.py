@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tfrecord_tools import lettering
+from tfrecord_tools.show import lettering
 
 HIDDEN = "\U0001f9ff"  # a letter that the font that comes along does not have
 

@@ -15,16 +15,16 @@ import numpy as np
 from ssd.errors import InputError
 from tfrecord_tools import image_check
 from tfrecord_tools.annotations import RefusedError
-from tfrecord_tools.data_summary import DataSummary
 from tfrecord_tools.image_index import stem
-from tfrecord_tools.picture_choice import choose
-from tfrecord_tools.picture_sources import Picture, PictureSource, open_source
+from tfrecord_tools.show.picture_choice import choose
+from tfrecord_tools.show.picture_sources import Picture, PictureSource, open_source
+from tfrecord_tools.show.summary import DataSummary
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from tfrecord_tools.box_drawing import ClassLook
-    from tfrecord_tools.contact_sheet import Cell
+    from tfrecord_tools.show.box_drawing import ClassLook
+    from tfrecord_tools.show.contact_sheet import Cell
 
 DEFAULT_PICTURES = 16
 _JPEG_QUALITY = 90
@@ -76,7 +76,7 @@ def _draw(
 ) -> Iterator[str]:
     """Writes everything below `folder`; yields lines about it."""
     # Imported here: without --output there is nothing to draw, and matplotlib takes its time.
-    from tfrecord_tools import box_drawing, data_plots
+    from tfrecord_tools.show import box_drawing, plots
 
     classes, missing = box_drawing.looks(summary.class_names)
     if missing:
@@ -100,8 +100,8 @@ def _draw(
         save = partial(single.save, format="JPEG", quality=_JPEG_QUALITY)
         _write(folder / "pictures" / name, save)
     yield from (line for group in sheets.values() for line in group.written)
-    for name, figure in data_plots.draw(summary, classes):
-        _write(folder / name, partial(data_plots.save, figure))
+    for name, figure in plots.draw(summary, classes):
+        _write(folder / name, partial(plots.save, figure))
         yield f"wrote {folder / name}"
     yield f"wrote {drawn} pictures to {folder / 'pictures'}"
 
@@ -146,7 +146,7 @@ class _Sheets:
 
     def add(self, image: Image.Image, picture: Picture) -> None:
         """Adds one picture; the last one that was announced closes the sheet."""
-        from tfrecord_tools import contact_sheet
+        from tfrecord_tools.show import contact_sheet
 
         self._cells.append(contact_sheet.make_cell(image, picture.annotation, self._classes))
         self._left -= 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tfrecord_tools.annotations import ImageAnnotation
-from tfrecord_tools.data_summary import DataSummary, aligned, display_width, shortened
-from tfrecord_tools.picture_sources import Picture
+from tfrecord_tools.show.picture_sources import Picture
+from tfrecord_tools.show.summary import DataSummary, aligned, display_width, shortened
 
 
 def picture(group: str, size: tuple[int, int], names: tuple[str, ...], **flags) -> Picture:
