@@ -119,8 +119,12 @@ class ConversionReport:
         text = json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n"
         (folder / REPORT_NAME).write_text(text, encoding="utf-8", errors="backslashreplace")
 
-    def as_text(self) -> str:
-        """The table of splits and classes, then the problems by rule."""
+    def as_text(self, all_in: str = REPORT_NAME) -> str:
+        """The table of splits and classes, then the problems by rule.
+
+        Args:
+          all_in: where a person finds what does not fit on a screen.
+        """
         rows = [["", *self.splits], ["images", *(str(s.images) for s in self.splits.values())]]
         rows.append(["boxes", *(str(s.boxes.total()) for s in self.splits.values())])
         shown = sorted(self.class_names, key=self.boxes_of, reverse=True)[:_MAX_CLASS_ROWS]
@@ -130,10 +134,10 @@ class ConversionReport:
             rows.append(["shards", *(str(len(s.shards)) for s in self.splits.values())])
         lines = _aligned(rows)
         if len(self.class_names) > len(shown):
-            lines.append(f"  and {len(self.class_names) - len(shown)} more classes: {REPORT_NAME}")
-        return "\n".join([*lines, "", *self._problem_lines()])
+            lines.append(f"  and {len(self.class_names) - len(shown)} more classes: {all_in}")
+        return "\n".join([*lines, "", *self._problem_lines(all_in)])
 
-    def _problem_lines(self) -> list[str]:
+    def _problem_lines(self, all_in: str) -> list[str]:
         counts = self.log.counts()
         lines = [f"problems: {len(self.log.problems)}"]
         for rule, count in counts.items():
@@ -143,7 +147,7 @@ class ConversionReport:
             hits = [problem for problem in self.log.problems if problem.rule == rule]
             lines.extend(f"    {hit}" for hit in hits[:_LINES_PER_RULE])
             if count > _LINES_PER_RULE:
-                lines.append(f"    and {count - _LINES_PER_RULE} more: {REPORT_NAME}")
+                lines.append(f"    and {count - _LINES_PER_RULE} more: {all_in}")
         lines.append("  0 of: " + ", ".join(rule for rule, count in counts.items() if not count))
         return lines
 

@@ -69,7 +69,7 @@ def lint(
         content = report.as_json()
         say(json.dumps({name: content[name] for name in content if name != "label_map"}))
     else:
-        say(report.as_text())
+        say(report.as_text(all_in="--json lists them"))
     failing = [problem for problem in log.problems if problem.fails_strict]
     if failing:
         raise GateError(f"{len(failing)} problems; the first: {failing[0]} ({failing[0].rule})")
