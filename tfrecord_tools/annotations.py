@@ -113,8 +113,13 @@ class Rule(NamedTuple):
 RULES = {
     "unreadable-xml": Rule("the file does not parse or lacks a value; its image is left out"),
     "not-voc": Rule("XML of another tool, not Pascal VOC; left out"),
+    "unreadable-row": Rule("a row that lacks a value or holds no number; its image is left out"),
+    "not-normalized": Rule("boxes evidently in pixels where shares are expected; left out"),
     "bbox-missing": Rule("an annotation without a bbox; its image is left out"),
     "image-missing": Rule("no such picture below --images; left out"),
+    "image-by-other-name": Rule(
+        "the stated name is not the picture's; found otherwise", is_note=True
+    ),
     "image-ambiguous": Rule("several pictures fit the name; left out"),
     "duplicate-image": Rule("a second annotation of the same picture; left out"),
     "same-picture": Rule("the same bytes under two names; kept in one split", is_note=True),
@@ -136,6 +141,9 @@ RULES = {
     "class-without-boxes": Rule("a class of the label map that no box has", is_note=True),
     "few-images": Rule("a class that few training images show", is_note=True),
     "no-objects": Rule("an image without boxes; kept as a negative", is_note=True),
+    "column-ignored": Rule("numbers that no box needs, as a detector's confidence", is_note=True),
+    "absent-class": Rule("a row that says a class is not in the picture; no box", is_note=True),
+    "class-names-found": Rule("class names from a file that no flag named", is_note=True),
     "annotation-missing": Rule("a picture without annotation file; left out", is_note=True),
     "split-missing-image": Rule("a split list names an image that is not there"),
     "split-overlap": Rule("listed in two splits; kept in the first alone"),

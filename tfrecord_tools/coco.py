@@ -1,182 +1,143 @@
-"""COCO detection JSON, read with typed structs so that polygons and captions are never built."""
+"""COCO detection JSON: instances_*.json, and what annotation tools and data sets call so."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from ssd.errors import InputError
+from tfrecord_tools.annotation_table import AnnotationTable
 from tfrecord_tools.annotations import AnnotationSet, ProblemLog, RefusedError, StatedAnnotation
+from tfrecord_tools.coco_columns import CocoColumns, ImageBoxes
+from tfrecord_tools.coco_file import Category, CocoFile, Identifier, Image, plain_id
 from tfrecord_tools.image_index import ImageIndex
 
-Identifier = int | str
-
-
-class _Image(msgspec.Struct, gc=False):
-    id: Identifier
-    file_name: str
-    width: float | None = None
-    height: float | None = None
-
-
-class _Annotation(msgspec.Struct, gc=False):
-    image_id: Identifier
-    id: Identifier | None = None
-    category_id: Identifier | None = None
-    bbox: list[float] | None = None
-    area: float | None = None
-    iscrowd: int | bool | None = None
-
-
-class _Category(msgspec.Struct):
-    id: Identifier
-    name: str
-    supercategory: str | None = None
-
-
-class _File(msgspec.Struct):
-    images: list[_Image]
-    annotations: list[_Annotation]
-    categories: list[_Category]
+# A stated size beyond this is a mistake, and more than the table holds.
+_MAX_SIDE = 1 << 30
 
 
 def read_annotations(file: Path, index: ImageIndex, log: ProblemLog) -> AnnotationSet:
     """Returns the pictures that a COCO file lists, in the order of their ids.
 
-    Images without annotations stay (they are negatives), crowd regions stay and are flagged. Class
-    names are in the order of the category ids, which may have gaps or begin at 0; a category
-    without boxes that only names the others' supercategory (Roboflow writes one) is left out.
+    Images without annotations stay (they are negatives), crowd regions stay and are flagged. Boxes
+    that are not stated are made from the segmentations. Class names are in the order of the
+    category ids, which may have gaps or begin at 0; a category without boxes that only names the
+    others' supercategory (Roboflow writes one) is left out. `source_category_ids` holds the ids.
 
     Raises:
       InputError: no such file, no COCO detection file (the message says what is wrong and where),
         or a box of a category that the file does not list.
     """
-    coco = _parse(file)
-    names = {str(category.id): category.name.strip() for category in coco.categories}
-    by_image: dict[str, list[_Annotation]] = defaultdict(list)
-    for position, annotation in enumerate(coco.annotations):
-        if str(annotation.category_id) not in names:
-            raise InputError(
-                f"{file}: annotations[{position}] has category_id {annotation.category_id}, "
-                f"which is none of the {len(names)} categories"
-            )
-        by_image[str(annotation.image_id)].append(annotation)
-    images: dict[str, StatedAnnotation] = {}
-    seen_ids: set[str] = set()
+    coco = CocoFile(file)
+    columns = CocoColumns(coco, file)
+    coco.free()
+    used = columns.used_classes()
+    is_used = [columns.classes.of(category.id) in used for category in coco.categories]
+    classes = _classes(coco.categories, is_used, log, file)
+    names: dict[int, str] = {}
+    for category in coco.categories:
+        names.setdefault(columns.classes.of(category.id), str(category.name).strip())
+    table = AnnotationTable(index.folder)
+    seen: set[str] = set()
+    doubtful = _doubtful_ids(coco.images)
     for image in sorted(coco.images, key=lambda image: _id_order(image.id)):
         try:
-            if str(image.id) in seen_ids:
-                raise RefusedError(
-                    "duplicate-image", f"image id {image.id} is listed twice; left out"
-                )
-            seen_ids.add(str(image.id))
-            stated = _stated(file, image, by_image.get(str(image.id), []), names, index)
-            if stated.image_name in images:
-                raise RefusedError(
-                    "duplicate-image", f"image {image.id} is {stated.image_name} again"
-                )
+            image_name = _find_image(image, doubtful, index)
+            if image_name in seen:
+                detail = f"image {image.id} is {image_name} again; left out"
+                raise RefusedError("duplicate-image", detail)
+            seen.add(image_name)
+            boxes = columns.of_image(columns.images.of(image.id))
         except RefusedError as refused:
-            log.add(refused.rule, f"{file}: {image.file_name}", refused.detail, refused.object)
+            log.add(refused.rule, f"{file}: {image.name}", refused.detail, refused.object)
             continue
-        images[stated.image_name] = stated
-    for unknown in sorted(set(by_image) - seen_ids):
-        count = len(by_image[unknown])
-        log.add("orphan-annotation", str(file), f"{count} boxes of image {unknown}; left out")
-    classes = _classes(coco, log, file)
-    return AnnotationSet(tuple(images.values()), tuple(classes), classes)
-
-
-def _parse(file: Path) -> _File:
-    if not file.is_file():
-        raise InputError(f"{file}: no such file; --annotations takes one COCO .json file")
-    content = file.read_bytes()
-    try:
-        coco = msgspec.json.decode(content, type=_File)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: {_explain(content, error)}") from None
-    if coco.annotations and not any(annotation.bbox for annotation in coco.annotations):
-        raise InputError(
-            f"{file}: none of the {len(coco.annotations)} annotations has a bbox (captions, labels "
-            "or panoptic segments?); detection needs instances_*.json"
-        )
-    return coco
-
-
-def _explain(content: bytes, error: Exception) -> str:
-    """Says in one line what a file is that is no COCO detection file."""
-    if isinstance(error, msgspec.ValidationError):
-        if content.lstrip()[:1] == b"[":
-            return "a JSON list, perhaps of detections; expected images, annotations, categories"
-        return f"not the layout of COCO detection annotations: {error}"
-    return f"not JSON: {error}"
+        table.append(_stated(f"{file}: {image.name}", image, image_name, boxes, names, index))
+    for unknown in sorted(columns.orphans, key=_id_order):
+        detail = f"{columns.orphans[unknown]} boxes of image {unknown}; left out"
+        log.add("orphan-annotation", str(file), detail)
+    return AnnotationSet(table, tuple(classes), classes)
 
 
 def _id_order(identifier: Identifier) -> tuple[bool, int, str]:
-    is_text = isinstance(identifier, str)
-    return (is_text, 0 if is_text else int(identifier), str(identifier))
+    plain = plain_id(identifier)
+    return (True, 0, plain) if isinstance(plain, str) else (False, plain, "")
 
 
-def _classes(coco: _File, log: ProblemLog, file: Path) -> dict[str, Identifier]:
+def _classes(
+    categories: Sequence[Category], is_used: Sequence[bool], log: ProblemLog, file: Path
+) -> dict[str, int | str]:
     """Returns class name -> category id, in the order of the ids, placeholders left out."""
-    used = {str(annotation.category_id) for annotation in coco.annotations}
-    parents = {c.supercategory for c in coco.categories if c.supercategory != c.name}
-    classes: dict[str, Identifier] = {}
-    for category in sorted(coco.categories, key=lambda category: _id_order(category.id)):
-        name = category.name.strip()
+    parents = {c.supercategory for c in categories if c.supercategory != c.name}
+    classes: dict[str, int | str] = {}
+    pairs = zip(categories, is_used, strict=True)
+    for category, has_boxes in sorted(pairs, key=lambda pair: _id_order(pair[0].id)):
+        name = str(category.name).strip()
         if not name:
             raise InputError(f"{file}: category {category.id} has an empty name")
-        if str(category.id) not in used and category.name in parents:
+        if not has_boxes and category.name in parents:
             detail = f"{name!r} (id {category.id}) only groups other categories; left out"
             log.add("class-without-boxes", str(file), detail)
         elif name in classes:
             detail = f"{name!r} has the ids {classes[name]} and {category.id}; made one class"
             log.add("similar-classes", str(file), detail)
         else:
-            classes[name] = category.id
+            classes[name] = plain_id(category.id)
     return classes
 
 
+def _doubtful_ids(images: Sequence[Image]) -> dict[int | str, set[str]]:
+    """Returns the ids that several pictures have, with the names of these."""
+    first: dict[int | str, str] = {}
+    doubtful: dict[int | str, set[str]] = {}
+    for image in images:
+        identifier = plain_id(image.id)
+        name = first.setdefault(identifier, image.name)
+        if name != image.name:
+            doubtful.setdefault(identifier, {name}).add(image.name)
+    return doubtful
+
+
+def _find_image(image: Image, doubtful: Mapping[int | str, set[str]], index: ImageIndex) -> str:
+    """Returns the name of a picture below the images folder.
+
+    Raises:
+      RefusedError: image-missing, image-ambiguous, or duplicate-image.
+    """
+    if plain_id(image.id) in doubtful:
+        listed = " and ".join(sorted(doubtful[plain_id(image.id)]))
+        detail = f"image id {image.id} is that of {listed}; nobody knows whose its boxes are"
+        raise RefusedError("duplicate-image", detail)
+    if not image.name:
+        raise RefusedError("image-missing", f"image {image.id} has no file_name")
+    image_name = index.by_name(image.name)
+    if image_name is None:
+        raise RefusedError("image-missing", f"no {image.name} below {index.folder}")
+    return image_name
+
+
 def _stated(
-    file: Path,
-    image: _Image,
-    annotations: list[_Annotation],
-    names: dict[str, str],
+    file: str,
+    image: Image,
+    image_name: str,
+    boxes: ImageBoxes,
+    names: Mapping[int, str],
     index: ImageIndex,
 ) -> StatedAnnotation:
-    image_name = index.by_name(image.file_name)
-    if image_name is None:
-        raise RefusedError("image-missing", f"no {image.file_name} below {index.folder}")
-    numbers = tuple(
-        a.id if isinstance(a.id, int) else position for position, a in enumerate(annotations, 1)
-    )
-    for annotation, number in zip(annotations, numbers, strict=True):
-        if not annotation.bbox:
-            raise RefusedError(
-                "bbox-missing", "an annotation has no bbox; the image is left out", number
-            )
-        if len(annotation.bbox) != 4:
-            raise InputError(
-                f"{file}: {image.file_name}: annotation {number}: bbox has "
-                f"{len(annotation.bbox)} numbers; expected x, y, width, height"
-            )
-    n = len(annotations)
-    xywh_pixels = np.array([a.bbox for a in annotations], np.float64).reshape(n, 4)
-    x, y, width, height = xywh_pixels.T
-    has_size = image.width is not None and image.height is not None
+    height, width = image.height or 0, image.width or 0
+    has_size = 0 < height < _MAX_SIDE and 0 < width < _MAX_SIDE
     return StatedAnnotation(
-        file=f"{file}: {image.file_name}",
+        file=file,
         source_id=image_name,
         image_name=image_name,
         image_path=index.folder / image_name,
-        image_size=(int(image.height or 0), int(image.width or 0)) if has_size else None,
-        object_numbers=numbers,
-        class_names=tuple(names[str(a.category_id)] for a in annotations),
-        boxes_pixels=np.stack([y, x, y + height, x + width], axis=-1),
-        difficult=np.zeros(n, bool),
-        truncated=np.zeros(n, bool),
-        is_crowd=np.array([bool(a.iscrowd) for a in annotations], bool),
-        area=np.array([np.nan if a.area is None else a.area for a in annotations], np.float64),
+        image_size=(int(height), int(width)) if has_size else None,
+        object_numbers=tuple(boxes.numbers),
+        class_names=tuple([names[i] for i in boxes.classes]),
+        boxes_pixels=boxes.boxes_pixels,
+        difficult=np.zeros(len(boxes.numbers), bool),
+        truncated=np.zeros(len(boxes.numbers), bool),
+        is_crowd=boxes.is_crowd,
+        area=boxes.area,
     )

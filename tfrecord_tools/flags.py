@@ -71,12 +71,18 @@ def _add_reader_flags(parser: argparse.ArgumentParser, kinds: set[str]) -> None:
             help="corners count pixels from 1, as the VOC challenge's own files do",
         )
     if "csv" in kinds:
-        add("--layout", metavar="NAME", help="columns of the .csv (default: by its header)")
-    if "yolo" in kinds:
+        add(
+            "--layout",
+            metavar="NAME",
+            help="tensorflow, tensorflow-normalized, vott, open-images, keras-retinanet, automl, "
+            "via, or via:ATTRIBUTE that holds the class (default: as the first row tells)",
+        )
+    if kinds & {"csv", "yolo"}:
         add(
             "--names",
             metavar="FILE",
-            help="data.yaml, or one class name a line (default: looked for beside the labels)",
+            help="class names: data.yaml or one a line for YOLO, class descriptions for Open "
+            "Images (default: looked for beside the annotations)",
         )
 
 

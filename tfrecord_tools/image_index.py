@@ -88,6 +88,14 @@ class ImageIndex:
         # Many formats never ask for it, and it takes 150 bytes a picture.
         return _by(stem, self.names)
 
+    @cached_property
+    def _by_path(self) -> _Names:
+        return _by(lambda name: name, self.names)
+
+    @cached_property
+    def _by_bare_path(self) -> _Names:
+        return _by(_bare_path, self.names)
+
     def by_name(self, text: str, near: str = "") -> str | None:
         """Returns the picture of that path, else of that base name; None where there is none.
 
@@ -105,16 +113,19 @@ class ImageIndex:
         path = text.strip().replace("\\", "/").removeprefix("./")
         for spelling in _spellings(path):
             found = self._by_base.get(fold(basename(spelling)))
-            if isinstance(found, str):
-                return found
+            if isinstance(found, list):
+                # Not among all of one name: there may be thousands in as many folders.
+                found = self._by_path.get(fold(spelling), found)
             if found is not None:
-                return _one_of(found, spelling, near)
+                return _one_of(found, spelling, near) if isinstance(found, list) else found
         return None
 
     def by_stem(self, text: str, near: str = "") -> str | None:
         """Returns the picture whose name without extension is that of `text`; see `by_name`."""
         wanted = stem(text)
         found = self._by_stem.get(fold(wanted))
+        if isinstance(found, list):
+            found = self._by_bare_path.get(fold(f"{near}/{wanted}" if near else wanted), found)
         return _one_of(found, wanted, near) if isinstance(found, list) else found
 
 
@@ -140,13 +151,15 @@ def _spellings(path: str) -> Iterable[str]:
         yield plain
 
 
+def _bare_path(name: str) -> str:
+    return name[: len(name) - len(basename(name))] + stem(name)
+
+
 def _one_of(names: list[str], wanted: str, near: str) -> str:
-    """Returns the picture that `wanted` means among pictures of one folded base name or stem."""
-    whole = fold(wanted)
+    """Returns the picture that `wanted` means among pictures of one folded name."""
     spellings = {wanted, basename(wanted)}
     folders = wanted.rpartition("/")[0]
     narrower: tuple[Callable[[str], int], ...] = (
-        lambda name: int(fold(name) == whole),
         lambda name: _agreement(name.rpartition("/")[0], folders),
         lambda name: int(bool(spellings & {name, basename(name), stem(name)})),
         lambda name: int(name.rpartition("/")[0] == near),

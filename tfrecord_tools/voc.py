@@ -71,6 +71,9 @@ def read_annotations(
         except RefusedError as refused:
             log.add(refused.rule, file, refused.detail, refused.object)
             continue
+        if fold(basename(voc.filename)) != fold(basename(image_name)):
+            stated = f"<filename> is {voc.filename!r}" if voc.filename else "no <filename>"
+            log.add("image-by-other-name", file, f"{stated}; taken for {image_name}")
         claims.add(_stated(voc, file, image_name, index.folder / image_name))
     table = claims.settle(own_stems, ".xml")
     return AnnotationSet(table, tuple(sorted(table.class_names)))

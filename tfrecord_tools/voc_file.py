@@ -15,6 +15,8 @@ from tfrecord_tools.annotations import RefusedError
 _CORNERS = ("ymin", "xmin", "ymax", "xmax")
 _FALSE = frozenset(("", "0", "0.0", "false", "no", "none", "unspecified"))
 _MAX_BYTES = 64 << 20
+# A stated size beyond this is a mistake, and more than the table of annotations holds.
+_MAX_SIDE = 1 << 30
 _DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
 _PARSER = etree.XMLParser(
     resolve_entities=False,
@@ -190,6 +192,8 @@ def _refuse_hidden_objects(root: etree._Element) -> None:
 
 def _size(texts: dict[str, str | None]) -> tuple[int, int] | None:
     try:
-        return int(float(texts["height"] or "")), int(float(texts["width"] or ""))
-    except (KeyError, ValueError, OverflowError):
+        height, width = float(texts["height"] or ""), float(texts["width"] or "")
+    except (KeyError, ValueError):
         return None
+    is_size = 0 <= height < _MAX_SIDE and 0 <= width < _MAX_SIDE
+    return (int(height), int(width)) if is_size else None

@@ -81,3 +81,39 @@ def test_folders_without_pictures(tmp_path: Path):
     with pytest.raises(InputError, match=message):
         ImageIndex(tmp_path)
     assert extensions_below(touch(tmp_path / "empty")) == "nothing"
+
+
+def test_folders_decide_between_pictures_of_one_name(tmp_path: Path):
+    names = ("a/cam1/1.png", "b/cam1/1.png", "b/cam2/1.png", "1.png")
+    index = ImageIndex(touch(tmp_path, *names))
+    assert index.by_name("b/cam1/1.png") == "b/cam1/1.png"
+    # Below a folder that --images does not show, and below one that it shows but the file does not.
+    assert index.by_name(r"D:\set\b\cam2\1.png") == "b/cam2/1.png"
+    assert index.by_name("cam2/1.png") == "b/cam2/1.png"
+    assert index.by_name("./1.png") == "1.png"
+    assert index.by_stem("1", near="labels/b/cam2") == "b/cam2/1.png"
+    with pytest.raises(RefusedError, match=r"fits 2 pictures: a/cam1/1\.png, b/cam1/1\.png"):
+        index.by_name("/x/cam1/1.png")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a%20b%20-%20c.jpg", "a b - c.jpg"),
+        ("file:///home/me/a%20b%20-%20c.jpg", "a b - c.jpg"),
+        ("https://host/photos/plain.jpg?size=large#top", "plain.jpg"),
+        ("/data/local-files/?d=set/plain.jpg", "plain.jpg"),
+        ("100%.jpg", "100%.jpg"),
+        ("what?.jpg", "what?.jpg"),
+        ("plain.jpg?size=large", None),
+    ],
+)
+def test_names_in_the_form_of_urls(tmp_path: Path, text: str, expected: str | None):
+    index = ImageIndex(touch(tmp_path, "a b - c.jpg", "plain.jpg", "100%.jpg", "what?.jpg"))
+    assert index.by_name(text) == expected
+
+
+def test_a_name_that_is_there_as_it_is_wins_over_what_it_would_decode_to(tmp_path: Path):
+    index = ImageIndex(touch(tmp_path, "a%20b.jpg", "a b.jpg"))
+    assert index.by_name("a%20b.jpg") == "a%20b.jpg"
+    assert index.by_name("a b.jpg") == "a b.jpg"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
 
 from ssd.errors import InputError
 from tfrecord_tools import voc
-from tfrecord_tools.annotations import ProblemLog, RefusedError
+from tfrecord_tools.annotations import Problem, ProblemLog, RefusedError
 from tfrecord_tools.image_index import ImageIndex
 from tfrecord_tools.worker_pool import WorkerPool
 
@@ -81,8 +82,39 @@ def _object(name: str = "cat", box: str = BOX) -> str:
         (_object(box=BOX.replace("50", "nan")), "unreadable-xml", "<ymax> is 'nan'"),
         (_object(box=BOX.replace("50", "1e999")), "unreadable-xml", "<ymax> is '1e999'"),
         (_object(box=BOX.replace("50", "5,0")), "unreadable-xml", "<ymax> is '5,0'"),
+        (_object(box=BOX + BOX), "unreadable-xml", "object 1 has two <bndbox>"),
+        (
+            f"<annotation><objects><object><name>cat</name>{BOX}</object></objects></annotation>",
+            "not-voc",
+            "<object> in <objects>; Pascal VOC has <object> in <annotation>",
+        ),
+        (
+            f"<annotation><Object><name>cat</name>{BOX}</Object></annotation>",
+            "not-voc",
+            "<Object> in <annotation>; Pascal VOC has <object>",
+        ),
+        (
+            "<annotation><object><name>cat</name><xmin>1</xmin><ymin>2</ymin></object></annotation>",
+            "not-voc",
+            r"object 1 \(cat\) has <name>, <xmin>, <ymin>, but no <bndbox>",
+        ),
     ],
-    ids=["empty", "cut", "root", "polygon", "name", "text", "missing", "nan", "infinite", "comma"],
+    ids=[
+        "empty",
+        "cut",
+        "root",
+        "polygon",
+        "name",
+        "text",
+        "missing",
+        "nan",
+        "infinite",
+        "comma",
+        "two-boxes",
+        "container",
+        "capital",
+        "no-bndbox",
+    ],
 )
 def test_files_that_are_refused(tmp_path: Path, text: str, rule: str, message: str):
     with pytest.raises(RefusedError, match=message) as caught:
@@ -125,7 +157,8 @@ def test_every_way_to_name_the_picture(tmp_path: Path, write_image, write_voc):
         "y.xml": "e.png",
         "z.xml": "f.jpg",
     }
-    assert log.problems == []
+    assert {problem.rule for problem in log.problems} == {"image-by-other-name"}
+    assert "taken for f.jpg" in str([str(problem) for problem in log.problems])
     assert [i.source_id for i in found.images] == sorted(pairs.values())
 
 
@@ -238,3 +271,142 @@ def test_files_may_be_parsed_elsewhere(data_set: Path):
         results.append((found.images.image_names, found.class_names, log.problems))
     assert results[0] == results[1]
     assert [problem.rule for problem in results[0][2]] == ["not-voc"]
+
+
+def test_a_writer_that_gives_every_element_a_line_and_repeats_some(tmp_path: Path):
+    """As MATLAB scripts do it: tabs, no declaration, <owner><name>, comments, an element twice."""
+    file = parse(
+        tmp_path,
+        "<!-- made by a script -->\n<annotation>\n\t<folder>set</folder>\n\t<filename>b.png"
+        "</filename>\n\t<source><annotation>own</annotation></source>\n\t<owner><name>me</name>"
+        "</owner>\n\t<size>\n\t\t<width>2.0000e+02</width>\n\t\t<height>120</height>\n\t</size>\n"
+        "\t<object>\n\t\t<name><!-- which -->cat</name>\n\t\t<name>dog</name>\n\t\t<difficult/>\n"
+        "\t\t<truncated> 1 </truncated>\n\t\t<bndbox>\n\t\t\t<xmax>3.1e+01</xmax>"
+        "\n\t\t\t<xmin>\n10.25\n</xmin>\n\t\t\t<ymin>+20</ymin><ymax>50.</ymax>\n\t\t</bndbox>"
+        "\n\t\t<part><name>head</name><bndbox><xmin>11</xmin></bndbox></part>\n\t</object>\n"
+        "</annotation>\n",
+    )
+    assert (file.filename, file.image_size) == ("b.png", (120, 200))
+    assert file.class_names == ("cat",)
+    assert file.boxes_pixels == ((20, 10.25, 50, 31),)
+    assert (file.difficult, file.truncated) == ((False,), (True,))
+
+
+@pytest.mark.parametrize(
+    ("text", "flag"),
+    [
+        ("0", False),
+        ("1", True),
+        ("", False),
+        ("Unspecified", False),
+        ("False", False),
+        ("true", True),
+        ("0.0", False),
+        ("0.4", True),
+        (" 0 ", False),
+    ],
+)
+def test_flags(tmp_path: Path, text: str, flag: bool):
+    more = f"<difficult>{text}</difficult><truncated>{text}</truncated>{BOX}"
+    file = parse(tmp_path, _object(box=more))
+    assert (file.difficult, file.truncated) == ((flag,), (flag,))
+
+
+@pytest.mark.parametrize(
+    ("before", "encoding"),
+    [
+        ("<?xml version='1.0' encoding='utf-16'?>", "utf-8"),
+        ("<?xml version='1.0' encoding='ANSI'?>", "utf-8"),
+        ("\n\n <?xml version='1.0'?>", "utf-8"),
+        ("", "utf-16"),
+        ("", "utf-16-le"),
+        ("<?xml version='1.0' encoding='gb2312'?>", "gb2312"),
+    ],
+    ids=["no-utf-16", "ansi", "blank-lines", "bom-alone", "no-sign-at-all", "gb2312"],
+)
+def test_declarations_that_lie_or_come_late(tmp_path: Path, before: str, encoding: str):
+    file = parse(tmp_path, before + _object(name="猫"), encoding)
+    assert file.class_names == ("猫",)
+
+
+def test_prefixed_elements(tmp_path: Path):
+    inner = _object().replace("<", "<v:").replace("<v:/", "</v:")
+    text = inner.replace("<v:annotation>", "<v:annotation xmlns:v='urn:voc'>", 1)
+    assert parse(tmp_path, text).boxes_pixels == ((20, 10, 50, 30),)
+
+
+@pytest.mark.parametrize("width", ["1e300", "-5", "inf", "99999999999"])
+def test_absurd_sizes_are_none(tmp_path: Path, width: str):
+    size = f"<size><width>{width}</width><height>120</height></size>"
+    assert parse(tmp_path, f"<annotation>{size}</annotation>").image_size is None
+
+
+def test_a_file_that_cannot_be_opened(tmp_path: Path, write_image):
+    write_image(tmp_path / "a.jpg")
+    (tmp_path / "a.xml").symlink_to(tmp_path / "gone.xml")
+    log = ProblemLog()
+    found = voc.read_annotations(tmp_path, ImageIndex(tmp_path), log)
+    assert len(found.images) == 0
+    assert [(p.rule, p.detail) for p in log.problems] == [
+        ("unreadable-xml", "cannot be read: No such file or directory")
+    ]
+
+
+def test_the_name_of_the_picture_with_xml_behind_it(tmp_path: Path, write_image, write_voc):
+    for name in ("a.jpg", "a.png", "b.png"):
+        write_image(tmp_path / name)
+    write_voc(tmp_path / "a.png.xml", [("cat", 1, 2, 30, 40)], filename="x")
+    write_voc(tmp_path / "a.jpg.xml", filename="y")
+    write_voc(tmp_path / "b.png.xml", filename="gone.jpg")
+    log = ProblemLog()
+    found = voc.read_annotations(tmp_path, ImageIndex(tmp_path), log)
+    assert {Path(i.file).name: i.image_name for i in found.images} == {
+        "a.jpg.xml": "a.jpg",
+        "a.png.xml": "a.png",
+        "b.png.xml": "b.png",
+    }
+    assert {problem.rule for problem in log.problems} == {"image-by-other-name"}
+
+
+def test_pictures_of_one_name_in_two_folders(tmp_path: Path, write_image, write_voc):
+    for folder, name in (("day", "cat"), ("night", "dog")):
+        write_image(tmp_path / "images" / folder / "1.jpg")
+        write_voc(tmp_path / "xml" / folder / "1.xml", [(name, 1, 2, 30, 40)])
+    found = voc.read_annotations(tmp_path / "xml", ImageIndex(tmp_path / "images"), ProblemLog())
+    assert {i.image_name: i.class_names for i in found.images} == {
+        "day/1.jpg": ("cat",),
+        "night/1.jpg": ("dog",),
+    }
+
+
+def test_of_two_files_the_namesake_counts_and_order_is_by_picture(
+    tmp_path: Path, write_image, write_voc
+):
+    for name in ("a.jpg", "m.jpg"):
+        write_image(tmp_path / name)
+    write_voc(tmp_path / "0.xml", [("cat", 1, 2, 30, 40)], filename="m.jpg")
+    write_voc(tmp_path / "m.xml", [("dog", 1, 2, 30, 40), ("cow", 5, 6, 7, 9)])
+    write_voc(tmp_path / "z.xml", filename="a.jpg")
+    log = ProblemLog()
+    found = voc.read_annotations(tmp_path, ImageIndex(tmp_path), log)
+    assert [(i.image_name, i.class_names) for i in found.images] == [
+        ("a.jpg", ()),
+        ("m.jpg", ("dog", "cow")),
+    ]
+    assert found.class_names == ("cow", "dog")
+    assert [(p.rule, Path(p.file).name) for p in log.problems] == [("duplicate-image", "0.xml")]
+
+
+def test_a_parsed_file_can_be_sent_to_another_process(tmp_path: Path):
+    (tmp_path / "a.xml").write_text(_object())
+    (tmp_path / "b.xml").write_text(_object(box=""))
+    for name in ("a.xml", "b.xml"):
+        parsed = voc.parse_file(tmp_path / name)
+        assert pickle.loads(pickle.dumps(parsed)) == parsed
+    assert parsed == Problem(
+        "not-voc",
+        str(tmp_path / "b.xml"),
+        1,
+        False,
+        "object 1 (cat) has <name>, but no <bndbox>",
+    )
