@@ -20,7 +20,8 @@ class StatedAnnotation:
       image_name: path below the images folder, with forward slashes.
       image_path: where the picture lies.
       image_size: (height, width) that the file states, None where it states none.
-      object_numbers: int [N]; position in the file from 1 (VOC) or annotation id (COCO).
+      object_numbers: int [N]; position in the file from 1 (VOC), line (CSV, YOLO) or annotation id
+        (COCO).
       class_names: [N].
       boxes_pixels: float64 [N, 4], yxyx in pixels of the annotated picture, just as written; shares
         of that picture instead where `is_normalized`.

@@ -68,7 +68,7 @@ def _id_order(identifier: Identifier) -> tuple[bool, int, str]:
 def _classes(
     categories: Sequence[Category], is_used: Sequence[bool], log: ProblemLog, file: Path
 ) -> dict[str, int | str]:
-    """Returns class name -> category id, in the order of the ids, placeholders left out."""
+    """Returns class name -> category id in the order of the ids, without those that only group."""
     parents = {c.supercategory for c in categories if c.supercategory != c.name}
     classes: dict[str, int | str] = {}
     pairs = zip(categories, is_used, strict=True)

@@ -99,8 +99,8 @@ def _find_images(
 ) -> dict[str, dict[str, int]]:
     """Returns the pictures that are there, each with the texts that name it and their numbers.
 
-    Paths that differ by more than case and slashes are different pictures, though only one of them
-    be there: the one that has the very path counts, else the first.
+    Two paths mean the same picture if one ends in the other, case and slashes aside. Else they mean
+    two, though only one of them be there: the one that has the very path counts, else the first.
     """
     found: dict[str, dict[str, int]] = {}
     for text, number in texts.items():
@@ -114,17 +114,20 @@ def _find_images(
         found.setdefault(image_name, {})[text] = number
     for image_name, named in found.items():
         if len(named) > 1:
-            paths = [_path(text) for text in named]
-            meant = fold(image_name) if fold(image_name) in paths else paths[0]
-            for text in [text for text in named if _path(text) != meant]:
+            meant = min(named, key=lambda text: _path(text) != f"/{fold(image_name)}")
+            for text in [text for text in named if not _is_same(text, meant)]:
                 del named[text]
-                detail = f"{image_name} is annotated as {next(iter(named))} already; left out"
+                detail = f"{image_name} is annotated as {meant} already; left out"
                 log.add("duplicate-image", f"{file}: {text}", detail)
     return found
 
 
 def _path(text: str) -> str:
-    return fold(text.replace("\\", "/").removeprefix("./"))
+    return "/" + fold(text.replace("\\", "/").removeprefix("./").removeprefix("/"))
+
+
+def _is_same(text: str, other: str) -> bool:
+    return _path(text).endswith(_path(other)) or _path(other).endswith(_path(text))
 
 
 def _stated(

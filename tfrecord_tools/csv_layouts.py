@@ -132,7 +132,8 @@ def find_columns(cells: Sequence[str], layout: str = AUTO) -> Columns | None:
         else:
             positions = _retinanet(cells, is_wanted=wanted == name)
         if positions is not None:
-            return Columns(name, positions, len(cells), names is not None, attribute)
+            count = max(len(cells), 1 + max(positions.values()))
+            return Columns(name, positions, count, names is not None, attribute)
     return None
 
 
@@ -191,12 +192,16 @@ def _retinanet(cells: Sequence[str], is_wanted: bool) -> dict[str, int] | None:
 
 
 def _automl(cells: Sequence[str]) -> dict[str, int] | None:
-    """Path, label and four corners, which may be empty, behind a column that names the set."""
+    """Path, label and four corners, which may be empty, behind a column that names the set.
+
+    With that column, a picture without boxes may end behind its path.
+    """
     start = int(_plain(cells[0]) in _AUTOML_SETS) if cells else 0
-    path = cells[start].strip() if len(cells) > start else ""
+    path, *rest = [cell.strip() for cell in cells[start : start + 10]] or [""]
     is_path = "://" in path or splitext(path)[1].lower() in IMAGE_EXTENSIONS
-    numbers = [cell.strip() for cell in cells[start + 2 : start + 10]]
-    if not is_path or len(numbers) < 8 or not all(not n or _is_number(n) for n in numbers):
+    is_bare = start == 1 and not any(rest)
+    is_box = len(rest) == 9 and all(not cell or _is_number(cell) for cell in rest[1:])
+    if not is_path or not (is_bare or is_box):
         return None
     return {role: start + position for position, role in enumerate(_AUTOML)}
 

@@ -200,8 +200,9 @@ def _add_sample_data(verbs: argparse._SubParsersAction[CommandParser]) -> None:
     sample = verbs.add_parser(
         "sample-data",
         prog="sample-data",
-        help="the generated sample data set, VOC and COCO forms",
-        description="Writes images/, annotations/ (Pascal VOC) and annotations_coco.json.",
+        help="the generated sample data set in VOC, COCO, CSV and YOLO form",
+        description="Writes images/, annotations/ (Pascal VOC), annotations_coco.json, annotations.csv, "
+        "labels/ and data.yaml (YOLO).",
         argument_default=argparse.SUPPRESS,
     )
     add = sample.add_argument

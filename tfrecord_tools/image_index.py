@@ -115,7 +115,9 @@ class ImageIndex:
             found = self._by_base.get(fold(basename(spelling)))
             if isinstance(found, list):
                 # Not among all of one name: there may be thousands in as many folders.
-                found = self._by_path.get(fold(spelling), found)
+                beside = f"{near}/{spelling}" if near and "/" not in spelling else spelling
+                paths = self._by_path
+                found = paths.get(fold(beside)) or paths.get(fold(spelling)) or found
             if found is not None:
                 return _one_of(found, spelling, near) if isinstance(found, list) else found
         return None

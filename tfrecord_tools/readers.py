@@ -19,6 +19,9 @@ READERS = {
     "csv": "tfrecord_tools.csv_boxes",
     "yolo": "tfrecord_tools.yolo",
 }
+# Which settings each of them has, and the flags of these.
+_SETTINGS = {"voc": {"one_based"}, "csv": {"layout", "names"}, "yolo": {"names"}, "coco": set()}
+_FLAGS = {"one_based": "--voc-one-based", "layout": "--layout", "names": "--names"}
 _A_FILE_PER_PICTURE = ("voc", "yolo")
 _KIND_OF_FILE = {".json": "coco", ".csv": "csv", ".tsv": "csv"}
 
@@ -37,8 +40,15 @@ def read(
       kind: a key of READERS.
       settings: keyword arguments of that reader alone; those that are None are left out.
       pool: parses many files at a time, where every picture has its own.
+
+    Raises:
+      InputError: a setting of another reader, or what that reader refuses.
     """
     given = {name: value for name, value in settings.items() if value is not None}
+    if unknown := given.keys() - _SETTINGS[kind]:
+        raise InputError(
+            f"{path}: {_FLAGS[min(unknown)]} is not for {kind} annotations; leave it out"
+        )
     if pool is not None and kind in _A_FILE_PER_PICTURE:
         given["mapper"] = pool.map
     # Imported here: what one format needs (pandas, lxml) is no other's start-up time.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,11 @@ def test_folders_decide_between_pictures_of_one_name(tmp_path: Path):
     assert index.by_name("cam2/1.png") == "b/cam2/1.png"
     assert index.by_name("./1.png") == "1.png"
     assert index.by_stem("1", near="labels/b/cam2") == "b/cam2/1.png"
+    # A bare name is meant beside the annotation, a path as it stands.
+    assert index.by_name("1.png", near="b/cam2") == "b/cam2/1.png"
+    assert index.by_name("./1.png", near="c") == "1.png"
+    assert index.by_name("a/cam1/1.png", near="b/cam1") == "a/cam1/1.png"
+    assert index.by_stem("1", near="b/cam1") == "b/cam1/1.png"
     with pytest.raises(RefusedError, match=r"fits 2 pictures: a/cam1/1\.png, b/cam1/1\.png"):
         index.by_name("/x/cam1/1.png")
 
@@ -117,3 +123,14 @@ def test_a_name_that_is_there_as_it_is_wins_over_what_it_would_decode_to(tmp_pat
     index = ImageIndex(touch(tmp_path, "a%20b.jpg", "a b.jpg"))
     assert index.by_name("a%20b.jpg") == "a%20b.jpg"
     assert index.by_name("a b.jpg") == "a b.jpg"
+
+
+def test_thousands_of_pictures_of_one_name_are_found_at_once(tmp_path: Path):
+    index = ImageIndex(touch(tmp_path, *(f"shot{i}/image.png" for i in range(3000))))
+    begin = time.process_time()
+    for i in range(3000):
+        assert index.by_name("image.png", near=f"shot{i}") == f"shot{i}/image.png"
+        assert index.by_name(f"shot{i}/image.png") == f"shot{i}/image.png"
+        assert index.by_stem("image", near=f"shot{i}") == f"shot{i}/image.png"
+    # A look at all of them each time would take a minute.
+    assert time.process_time() - begin < 3

@@ -170,6 +170,16 @@ def test_labels_may_lie_beside_the_pictures_or_above_both(labelled: Path):
     assert [i.image_name for i in read(labelled, "images")[0].images] == expected
 
 
+def test_a_folder_labels_stands_for_images(tmp_path: Path, write_image):
+    for name in ("images/a.jpg", "masks/a.jpg"):
+        write_image(tmp_path / name)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 1 1\n")
+    (tmp_path / "classes.txt").write_text("cat\n")
+    found = yolo.read_annotations(tmp_path, ImageIndex(tmp_path), ProblemLog())
+    assert [i.image_name for i in found.images] == ["images/a.jpg"]
+
+
 def test_what_lies_with_labels_and_is_none(labelled: Path):
     for name in ("classes.txt", "README.dataset.txt", "train.txt", "val/obj_names.txt"):
         (labelled / "labels" / name).write_text("zebra\nant\ncat\n")
