@@ -115,7 +115,7 @@ def report_coco(folder: Path, megabytes: int) -> None:
         "import sys, pathlib\n"
         "from tfrecord_tools import coco\n"
         "from tfrecord_tools.annotations import ProblemLog\n"
-        "from tfrecord_tools.image_index import ImageIndex\n"
+        "from tfrecord_tools.readers.image_index import ImageIndex\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "index = ImageIndex(folder / 'images')\n"
         "coco.read_annotations(folder / 'instances.json', index, ProblemLog())\n"

@@ -89,7 +89,7 @@ def _augmentation_sheet(arguments: dict[str, Any]) -> None:
 
 
 def _sample_data(options: argparse.Namespace) -> None:
-    from tfrecord_tools.sample_data import write_sample_data
+    from tfrecord_tools.sample.data import write_sample_data
 
     write_sample_data(**_arguments(options))
 

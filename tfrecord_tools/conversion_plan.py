@@ -8,11 +8,12 @@ from pathlib import Path
 
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
-from tfrecord_tools import readers, same_pictures, splits
+from tfrecord_tools import same_pictures, splits
 from tfrecord_tools.annotation_table import AnnotationTable
 from tfrecord_tools.annotations import ProblemLog
 from tfrecord_tools.class_names import choose_label_map
-from tfrecord_tools.image_index import ImageIndex
+from tfrecord_tools.readers import by_name
+from tfrecord_tools.readers.image_index import ImageIndex
 from tfrecord_tools.splits import Splits
 from tfrecord_tools.worker_pool import WorkerPool
 
@@ -22,7 +23,7 @@ class Source:
     """Where annotations and pictures are, as the person named it.
 
     Attributes:
-      kind: a key of `readers.READERS`.
+      kind: a key of `by_name.READERS`.
       images: folder of pictures, searched with its sub-folders.
       annotations: what that reader takes.
       settings: of that reader alone.
@@ -74,7 +75,7 @@ def make_plan(
       InputError: a wrong folder or file, no usable image, no class.
     """
     index = ImageIndex(source.images)
-    found = readers.read(source.kind, source.annotations, index, log, source.settings, pool)
+    found = by_name.read(source.kind, source.annotations, index, log, source.settings, pool)
     table = found.images
     if not isinstance(table, AnnotationTable):
         table = AnnotationTable(index.folder, table)

@@ -201,8 +201,8 @@ def _add_sample_data(verbs: argparse._SubParsersAction[CommandParser]) -> None:
         "sample-data",
         prog="sample-data",
         help="the generated sample data set in VOC, COCO, CSV and YOLO form",
-        description="Writes images/, annotations/ (Pascal VOC), annotations_coco.json, annotations.csv, "
-        "labels/ and data.yaml (YOLO).",
+        description="Writes images/, annotations/ (Pascal VOC), annotations_coco.json, "
+        "annotations.csv, labels/ and data.yaml (YOLO).",
         argument_default=argparse.SUPPRESS,
     )
     add = sample.add_argument

@@ -10,14 +10,15 @@ from typing import Any
 
 from ssd import label_map as label_maps
 from ssd.errors import GateError, InputError
-from tfrecord_tools import found_boxes, lint_records, readers, same_pictures
+from tfrecord_tools import found_boxes, lint_records, same_pictures
 from tfrecord_tools.annotation_table import AnnotationTable
 from tfrecord_tools.annotations import ProblemLog
 from tfrecord_tools.class_names import note_similar, unknown_classes
 from tfrecord_tools.conversion_report import ConversionReport, SplitCount
 from tfrecord_tools.convert_options import ConvertOptions
-from tfrecord_tools.image_index import IMAGE_EXTENSIONS, ImageIndex, files_below
 from tfrecord_tools.image_record import check_image
+from tfrecord_tools.readers import by_name
+from tfrecord_tools.readers.image_index import IMAGE_EXTENSIONS, ImageIndex, files_below
 from tfrecord_tools.worker_pool import WorkerPool, worker_pool
 
 # Where pictures lie, seen from the annotations, if nobody says it.
@@ -85,10 +86,10 @@ def _check_annotations(
     boxes: found_boxes.FoundBoxes,
 ) -> tuple[tuple[str, ...], SplitCount]:
     """Returns the class names and what was counted."""
-    kind = readers.kind_of(path)
+    kind = by_name.kind_of(path)
     folder = Path(images) if images is not None else _images_beside(path)
     index = ImageIndex(folder)
-    found = readers.read(kind, path, index, log, options.reader, pool)
+    found = by_name.read(kind, path, index, log, options.reader, pool)
     table = found.images
     if not isinstance(table, AnnotationTable):
         table = AnnotationTable(index.folder, table)

@@ -19,8 +19,8 @@ from tfrecord_tools.annotations import ImageAnnotation, ProblemLog, RefusedError
 from tfrecord_tools.conversion_report import SplitCount
 from tfrecord_tools.convert_options import ConvertOptions
 from tfrecord_tools.found_boxes import FoundBoxes
-from tfrecord_tools.image_index import extensions_below, files_below
 from tfrecord_tools.image_record import ImageRecord
+from tfrecord_tools.readers.image_index import extensions_below, files_below
 from tfrecord_tools.record_file import read_records
 from tfrecord_tools.validation import validate
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ssd.errors import InputError
 from tfrecord_tools.annotations import ProblemLog
-from tfrecord_tools.image_index import basename, fold, stem
+from tfrecord_tools.readers.image_index import basename, fold, stem
 
 TRAIN, VAL, TEST = "train", "val", "test"
 

@@ -15,7 +15,7 @@ from tfrecord_tools import splits
 from tfrecord_tools.__main__ import main
 from tfrecord_tools.convert_options import ConvertOptions
 from tfrecord_tools.lint import lint
-from tfrecord_tools.sample_data import write_sample_data
+from tfrecord_tools.sample.data import write_sample_data
 from tfrecord_tools.show.verb import show
 
 

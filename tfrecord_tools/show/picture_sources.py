@@ -15,9 +15,10 @@ from PIL import Image
 from ssd import label_map as label_maps
 from ssd.errors import InputError
 from ssd.standard_fields import LABEL_ID_OFFSET
-from tfrecord_tools import image_check, readers, tf_example
+from tfrecord_tools import image_check, tf_example
 from tfrecord_tools.annotations import ImageAnnotation, ProblemLog, RefusedError, StatedAnnotation
-from tfrecord_tools.image_index import ImageIndex, extensions_below, files_below
+from tfrecord_tools.readers import by_name
+from tfrecord_tools.readers.image_index import ImageIndex, extensions_below, files_below
 from tfrecord_tools.record_file import read_records
 from tfrecord_tools.validation import validate
 
@@ -162,7 +163,7 @@ class _Annotated:
         self._images: list[tuple[str, Sequence[StatedAnnotation]]] = []
         names: list[str] = []
         for kind, file in _annotation_files(path / "annotations"):
-            found = readers.read(kind, file, index, self._log, {})
+            found = by_name.read(kind, file, index, self._log, {})
             group = path.name if file.is_dir() else file.stem
             self._images.append((group, found.images))
             names += [name for name in found.class_names if name not in names]
@@ -208,8 +209,8 @@ def _annotation_files(folder: Path) -> list[tuple[str, Path]]:
     """Returns kind and path of what is to be read: .json and .csv files each, else the folder."""
     names = files_below(folder, frozenset({".json", ".csv"}))
     if not names or files_below(folder, frozenset({".xml"})):
-        return [(readers.kind_of(folder), folder)]
-    return [(readers.kind_of(folder / name), folder / name) for name in names]
+        return [(by_name.kind_of(folder), folder)]
+    return [(by_name.kind_of(folder / name), folder / name) for name in names]
 
 
 def _size_in_header(encoded: bytes) -> tuple[int, int] | None:

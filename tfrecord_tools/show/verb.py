@@ -15,7 +15,7 @@ import numpy as np
 from ssd.errors import InputError
 from tfrecord_tools import image_check
 from tfrecord_tools.annotations import RefusedError
-from tfrecord_tools.image_index import stem
+from tfrecord_tools.readers.image_index import stem
 from tfrecord_tools.show.picture_choice import choose
 from tfrecord_tools.show.picture_sources import Picture, PictureSource, open_source
 from tfrecord_tools.show.summary import DataSummary

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from ssd.errors import InputError
-from tfrecord_tools import csv_boxes, csv_text, voc
 from tfrecord_tools.annotations import AnnotationSet, ProblemLog
-from tfrecord_tools.csv_layouts import LAYOUTS, find_columns
-from tfrecord_tools.image_index import ImageIndex
-from tfrecord_tools.via_regions import RegionError, read_region
+from tfrecord_tools.readers import csv_boxes, csv_text, voc
+from tfrecord_tools.readers.csv_layouts import LAYOUTS, find_columns
+from tfrecord_tools.readers.image_index import ImageIndex
+from tfrecord_tools.readers.via_regions import RegionError, read_region
 
 TENSORFLOW = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
 OPEN_IMAGES = (

@@ -10,9 +10,9 @@ import numpy as np
 from ssd.errors import InputError
 from tfrecord_tools.annotation_table import AnnotationTable
 from tfrecord_tools.annotations import AnnotationSet, ProblemLog, RefusedError, StatedAnnotation
-from tfrecord_tools.coco_columns import CocoColumns, ImageBoxes
-from tfrecord_tools.coco_file import Category, CocoFile, Identifier, Image, plain_id
-from tfrecord_tools.image_index import ImageIndex
+from tfrecord_tools.readers.coco_columns import CocoColumns, ImageBoxes
+from tfrecord_tools.readers.coco_file import Category, CocoFile, Identifier, Image, plain_id
+from tfrecord_tools.readers.image_index import ImageIndex
 
 # A stated size beyond this is a mistake, and more than the table holds.
 _MAX_SIDE = 1 << 30

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfrecord_tools import csv_rows
-from tfrecord_tools.csv_rows import Rows
+from tfrecord_tools.readers import csv_rows
+from tfrecord_tools.readers.csv_rows import Rows
 
 # A stated size beyond this is a mistake, and more than a C int holds.
 _MAX_SIDE = 1 << 30

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ssd.errors import InputError
-from tfrecord_tools import voc
 from tfrecord_tools.annotations import Problem, ProblemLog, RefusedError
-from tfrecord_tools.image_index import ImageIndex
+from tfrecord_tools.readers import voc
+from tfrecord_tools.readers.image_index import ImageIndex
 from tfrecord_tools.worker_pool import WorkerPool
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from ssd.errors import InputError
-from tfrecord_tools import coco, coco_file
 from tfrecord_tools.annotations import AnnotationSet, ProblemLog
-from tfrecord_tools.image_index import ImageIndex
+from tfrecord_tools.readers import coco, coco_file
+from tfrecord_tools.readers.image_index import ImageIndex
 
 
 def box(image_id, category_id, bbox, **more) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import numpy as np
 
 from ssd.errors import InputError
 from tfrecord_tools.annotations import RefusedError
-from tfrecord_tools.coco_file import Annotation, CocoFile, Identifier, plain_id
-from tfrecord_tools.coco_segments import SegmentError, box_of
+from tfrecord_tools.readers.coco_file import Annotation, CocoFile, Identifier, plain_id
+from tfrecord_tools.readers.coco_segments import SegmentError, box_of
 
 UNLISTED = -1
 # A larger id is not kept: the object is then known by its position among those of its image.

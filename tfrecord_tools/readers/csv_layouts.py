@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from os.path import splitext
 
 from ssd.errors import InputError
-from tfrecord_tools.image_index import IMAGE_EXTENSIONS
+from tfrecord_tools.readers.image_index import IMAGE_EXTENSIONS
 
 AUTO = "auto"
 CORNERS = ("ymin", "xmin", "ymax", "xmax")

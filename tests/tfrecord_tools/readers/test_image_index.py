@@ -9,7 +9,7 @@ import pytest
 
 from ssd.errors import InputError
 from tfrecord_tools.annotations import RefusedError
-from tfrecord_tools.image_index import ImageIndex, extensions_below, stem
+from tfrecord_tools.readers.image_index import ImageIndex, extensions_below, stem
 
 
 def touch(folder: Path, *names: str) -> Path:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfrecord_tools.csv_layouts import CORNERS, Columns
-from tfrecord_tools.csv_text import OVERFLOW
-from tfrecord_tools.via_regions import NO_REGION, RegionError, read_region
+from tfrecord_tools.readers.csv_layouts import CORNERS, Columns
+from tfrecord_tools.readers.csv_text import OVERFLOW
+from tfrecord_tools.readers.via_regions import NO_REGION, RegionError, read_region
 
 # What a row is. A PICTURE row says that there is no object, an ABSENT one that there is none of its
 # class, as far as somebody has looked.

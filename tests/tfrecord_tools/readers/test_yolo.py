@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from ssd.errors import InputError
-from tfrecord_tools import yolo, yolo_names
 from tfrecord_tools.annotations import AnnotationSet, Problem, ProblemLog, RefusedError
-from tfrecord_tools.image_index import ImageIndex
-from tfrecord_tools.yolo_file import YoloFile, parse
+from tfrecord_tools.readers import yolo, yolo_names
+from tfrecord_tools.readers.image_index import ImageIndex
+from tfrecord_tools.readers.yolo_file import YoloFile, parse
 
 
 def parse_text(tmp_path: Path, text: str, encoding: str = "utf-8", **settings) -> YoloFile:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as reference
 
-from tfrecord_tools.coco_segments import SegmentError, box_of
+from tfrecord_tools.readers.coco_segments import SegmentError, box_of
 
 
 def test_polygons():

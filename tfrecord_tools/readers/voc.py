@@ -17,8 +17,8 @@ from tfrecord_tools.annotations import (
     RefusedError,
     StatedAnnotation,
 )
-from tfrecord_tools.file_claims import FileClaims, bare_name, own_stem
-from tfrecord_tools.image_index import (
+from tfrecord_tools.readers.file_claims import FileClaims, bare_name, own_stem
+from tfrecord_tools.readers.image_index import (
     ImageIndex,
     basename,
     extensions_below,
@@ -26,7 +26,7 @@ from tfrecord_tools.image_index import (
     fold,
     stem,
 )
-from tfrecord_tools.voc_file import VocFile, parse
+from tfrecord_tools.readers.voc_file import VocFile, parse
 
 # Applies a function to every path and yields the results in order, as `map` does.
 Mapper = Callable[[Callable[[str], VocFile | Problem], Iterable[str]], Iterable[VocFile | Problem]]

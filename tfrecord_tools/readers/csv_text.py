@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ssd.errors import InputError
-from tfrecord_tools.csv_layouts import AUTO, Columns, describe_layouts, find_columns
+from tfrecord_tools.readers.csv_layouts import AUTO, Columns, describe_layouts, find_columns
 
 _SEPARATORS = ",;\t|"
 _HEAD_BYTES = 1 << 18

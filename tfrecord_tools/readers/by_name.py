@@ -9,15 +9,15 @@ from typing import Any
 
 from ssd.errors import InputError
 from tfrecord_tools.annotations import AnnotationSet, ProblemLog
-from tfrecord_tools.image_index import ImageIndex, extensions_below, files_below
+from tfrecord_tools.readers.image_index import ImageIndex, extensions_below, files_below
 from tfrecord_tools.worker_pool import WorkerPool
 
 # Kind -> the module whose `read_annotations` reads it.
 READERS = {
-    "voc": "tfrecord_tools.voc",
-    "coco": "tfrecord_tools.coco",
-    "csv": "tfrecord_tools.csv_boxes",
-    "yolo": "tfrecord_tools.yolo",
+    "voc": "tfrecord_tools.readers.voc",
+    "coco": "tfrecord_tools.readers.coco",
+    "csv": "tfrecord_tools.readers.csv_boxes",
+    "yolo": "tfrecord_tools.readers.yolo",
 }
 # Which settings each of them has, and the flags of these.
 _SETTINGS = {"voc": {"one_based"}, "csv": {"layout", "names"}, "yolo": {"names"}, "coco": set()}

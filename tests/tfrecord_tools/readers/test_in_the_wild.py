@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from ssd.errors import InputError
-from tfrecord_tools import readers
 from tfrecord_tools.annotations import ProblemLog
-from tfrecord_tools.image_index import IMAGE_EXTENSIONS, ImageIndex
+from tfrecord_tools.readers import by_name
+from tfrecord_tools.readers.image_index import IMAGE_EXTENSIONS, ImageIndex
 
 # Beginning of the folder's name -> objects in it, or the reason for which it is left out.
 VOC: dict[str, int | str] = {
@@ -116,7 +116,7 @@ def read(kind: str, path: Path, index: ImageIndex) -> tuple[tuple[int, int] | st
     """Returns (images, objects), or why the file is refused."""
     log = ProblemLog()
     try:
-        found = readers.read(kind, path, index, log, {})
+        found = by_name.read(kind, path, index, log, {})
     except InputError as error:
         return str(error).removeprefix(f"{path}: "), log
     return (len(found.images), sum(len(i.class_names) for i in found.images)), log
@@ -192,7 +192,7 @@ def test_what_the_csv_files_say(shared: Path, tmp_path: Path):
     index = touch(tmp_path / "images", ["b.jpg", "000001.jpg", "pos_1973.jpg", "images - 1.jpg"])
 
     def first(name: str) -> tuple[str, tuple[str, ...], list[float], bool]:
-        found = readers.read("csv", folder / name, index, ProblemLog(), {})
+        found = by_name.read("csv", folder / name, index, ProblemLog(), {})
         (image,) = found.images
         box = image.boxes_pixels[0].tolist()
         return image.image_name, image.class_names, box, image.is_normalized

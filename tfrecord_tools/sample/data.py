@@ -18,8 +18,8 @@ from lxml import etree
 
 from ssd.errors import InputError
 from tfrecord_tools.output_folder import whole_output
-from tfrecord_tools.sample_objects import DRAWERS
-from tfrecord_tools.sample_scene import SceneObject, make_scene
+from tfrecord_tools.sample.objects import DRAWERS
+from tfrecord_tools.sample.scene import SceneObject, make_scene
 
 DEFAULT_IMAGES = 360
 CLASS_NAMES = tuple(DRAWERS)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from tfrecord_tools.sample_objects import DRAWERS
-from tfrecord_tools.sample_surfaces import SURFACES, photograph
+from tfrecord_tools.sample.objects import DRAWERS
+from tfrecord_tools.sample.surfaces import SURFACES, photograph
 
 Generator = np.random.Generator
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from ssd.errors import InputError
-from tfrecord_tools import csv_rows
 from tfrecord_tools.annotation_table import AnnotationTable
 from tfrecord_tools.annotations import AnnotationSet, ProblemLog, RefusedError, StatedAnnotation
-from tfrecord_tools.csv_columns import BoxColumns
-from tfrecord_tools.csv_layouts import AUTO
-from tfrecord_tools.csv_text import CsvText, open_csv
-from tfrecord_tools.image_index import ImageIndex, fold
-from tfrecord_tools.open_images_names import find_display_names, load_display_names
+from tfrecord_tools.readers import csv_rows
+from tfrecord_tools.readers.csv_columns import BoxColumns
+from tfrecord_tools.readers.csv_layouts import AUTO
+from tfrecord_tools.readers.csv_text import CsvText, open_csv
+from tfrecord_tools.readers.image_index import ImageIndex, fold
+from tfrecord_tools.readers.open_images_names import find_display_names, load_display_names
 
 # Shares reach from 0 to 1. Boxes may reach over the edge; what is beyond this is in pixels.
 _MAX_SHARE = 1.5

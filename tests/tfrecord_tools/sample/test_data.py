@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from ssd.errors import InputError
-from tfrecord_tools import sample_objects, sample_scene, sample_surfaces
 from tfrecord_tools.convert import convert
-from tfrecord_tools.sample_data import CLASS_NAMES, write_sample_data
-from tfrecord_tools.sample_scene import MIN_INSIDE, make_scene
+from tfrecord_tools.sample import objects, scene, surfaces
+from tfrecord_tools.sample.data import CLASS_NAMES, write_sample_data
+from tfrecord_tools.sample.scene import MIN_INSIDE, make_scene
 
 
 def quiet(line: str) -> None:
@@ -126,8 +126,8 @@ def test_boxes_are_tight_around_what_is_visible(seed: int, monkeypatch):
     def develop(rng: np.random.Generator, scene: np.ndarray) -> Image.Image:
         return Image.fromarray(np.clip(scene, 0, 255).astype(np.uint8))
 
-    monkeypatch.setattr("tfrecord_tools.sample_scene.SURFACES", (black,))
-    monkeypatch.setattr("tfrecord_tools.sample_scene.photograph", develop)
+    monkeypatch.setattr("tfrecord_tools.sample.scene.SURFACES", (black,))
+    monkeypatch.setattr("tfrecord_tools.sample.scene.photograph", develop)
     image, objects = make_scene(np.random.default_rng(seed))
     brightest = np.asarray(image).max(axis=-1)
     drawn = brightest > 0
@@ -147,17 +147,17 @@ def test_boxes_are_tight_around_what_is_visible(seed: int, monkeypatch):
 
 
 def test_the_box_of_a_covered_object_is_that_of_its_visible_part(monkeypatch):
-    def layer(name: str, rows: slice, columns: slice) -> sample_scene._Layer:
+    def layer(name: str, rows: slice, columns: slice) -> scene._Layer:
         outline = np.zeros((120, 200), bool)
         outline[rows, columns] = True
         whole = (slice(0, 120), slice(0, 200))
         pixels = np.zeros((120, 200, 3), np.float32)
-        return sample_scene._Layer(name, whole, pixels, outline.astype(np.float32), outline, 1.0)
+        return scene._Layer(name, whole, pixels, outline.astype(np.float32), outline, 1.0)
 
     below = layer("label", slice(30, 60), slice(20, 90))
     above = layer("badge", slice(10, 80), slice(70, 130))
-    monkeypatch.setattr(sample_scene, "PICTURE_SIZES", ((120, 200),))
-    monkeypatch.setattr(sample_scene, "_place", lambda rng, shape: [below, above])
+    monkeypatch.setattr(scene, "PICTURE_SIZES", ((120, 200),))
+    monkeypatch.setattr(scene, "_place", lambda rng, shape: [below, above])
     _, objects = make_scene(np.random.default_rng(0))
     assert [one.class_name for one in objects] == ["label", "badge"]
     # Columns 70 to 90 of the label lie below the badge: 30 rows by 50 columns are left.
@@ -173,13 +173,13 @@ def test_an_ean_13_symbol_by_hand():
     # Right-hand digits 1 2 3 4 5 7.
     right = "1100110 1101100 1000010 1011100 1001110 1000100"
     expected = f"101{left}01010{right}101".replace(" ", "")
-    assert sample_objects.with_check_digit("590123412345") == "5901234123457"
-    assert sample_objects.ean13_modules("5901234123457") == expected
+    assert objects.with_check_digit("590123412345") == "5901234123457"
+    assert objects.ean13_modules("5901234123457") == expected
     assert len(expected) == 95
 
 
 def test_qr_codes_have_their_finders():
-    image = sample_objects.draw_qr_code(np.random.default_rng(1)).convert("L")
+    image = objects.draw_qr_code(np.random.default_rng(1)).convert("L")
     dark = np.asarray(image) < 128
     rows, columns = np.flatnonzero(dark.any(axis=1)), np.flatnonzero(dark.any(axis=0))
     code = dark[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -189,15 +189,15 @@ def test_qr_codes_have_their_finders():
     assert middle.tolist() == [True, False, True, True, True, False, True, False]
 
 
-@pytest.mark.parametrize("name", sample_objects.DRAWERS)
+@pytest.mark.parametrize("name", objects.DRAWERS)
 def test_every_object_fills_its_frame(name: str):
-    alpha = np.asarray(sample_objects.DRAWERS[name](np.random.default_rng(5)))[..., 3] > 127
+    alpha = np.asarray(objects.DRAWERS[name](np.random.default_rng(5)))[..., 3] > 127
     for side in (alpha[:4], alpha[-4:], alpha[:, :4], alpha[:, -4:]):
         assert side.any()
     assert alpha.mean() > (0.6 if name == "badge" else 0.95)
 
 
-@pytest.mark.parametrize("surface", sample_surfaces.SURFACES)
+@pytest.mark.parametrize("surface", surfaces.SURFACES)
 def test_every_surface_covers_its_picture(surface):
     texture = surface(np.random.default_rng(2), (36, 50))
     assert texture.shape == (36, 50, 3)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tfrecord_tools.annotation_table import AnnotationTable
 from tfrecord_tools.annotations import ProblemLog, StatedAnnotation
-from tfrecord_tools.image_index import ImageIndex, basename, fold, stem
+from tfrecord_tools.readers.image_index import ImageIndex, basename, fold, stem
 
 
 class FileClaims:

@@ -18,10 +18,10 @@ from tfrecord_tools.annotations import (
     RefusedError,
     StatedAnnotation,
 )
-from tfrecord_tools.file_claims import FileClaims, bare_name, own_stem
-from tfrecord_tools.image_index import ImageIndex, extensions_below, files_below
-from tfrecord_tools.yolo_file import YoloFile, parse
-from tfrecord_tools.yolo_names import ClassNames, find_names, load_names
+from tfrecord_tools.readers.file_claims import FileClaims, bare_name, own_stem
+from tfrecord_tools.readers.image_index import ImageIndex, extensions_below, files_below
+from tfrecord_tools.readers.yolo_file import YoloFile, parse
+from tfrecord_tools.readers.yolo_names import ClassNames, find_names, load_names
 
 # Text files that lie with labels; one that a picture is named after is a label file nevertheless.
 _NO_LABELS = re.compile(
