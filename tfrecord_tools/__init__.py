@@ -4,7 +4,7 @@ Map, in the order of imports:
 
     annotations, annotation_table     what a file states, what a record holds; in columns
     readers                           one annotation format each
-    image_check, validation           is the picture sound, are its boxes; what is mended
+    image_check, exif_view, validation    is the picture sound, are its boxes; what is mended
     tf_example, record_file           one record <-> bytes; many records in a file
     image_record, worker_pool         one record made; many at a time, in processes
     class_names, splits, same_pictures, conversion_plan    what goes where under which number

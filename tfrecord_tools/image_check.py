@@ -18,10 +18,10 @@ from PIL import Image, ImageOps
 from PIL import TiffImagePlugin, WebPImagePlugin  # isort: skip # noqa: F401
 
 from tfrecord_tools.annotations import ProblemLog, RefusedError, StatedAnnotation
+from tfrecord_tools.exif_view import ORIENTATION_TAG, TURNS, choose_view
 
 DEFAULT_MAX_MEGAPIXELS = 100.0
 JPEG_QUALITY = 95
-ORIENTATION_TAG = 0x0112
 
 # Pillow's other readers stay closed: EPS alone would start an interpreter. JPEG opens MPO too.
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "DIB", "TIFF", "PPM")
@@ -46,15 +46,6 @@ _DECODE_ERRORS = (
     zlib.error,
     Image.DecompressionBombError,
 )
-_TURNS = {
-    2: "mirrored",
-    3: "turned by 180 degrees",
-    4: "mirrored upside down",
-    5: "mirrored and turned",
-    6: "turned by 90 degrees",
-    7: "mirrored and turned",
-    8: "turned by 270 degrees",
-}
 # Cameras append previews and notes behind the picture; its end is looked for so far from the end.
 _TAIL_BYTES = 1 << 16
 
@@ -123,10 +114,10 @@ def check_encoded(
             _look_at_end(image, encoded)
         orientation = _orientation(image)
     is_turned = False
-    if orientation in _TURNS:
-        is_turned, why = _choose_view(orientation, stored, stated, settings.exif)
+    if orientation in TURNS:
+        is_turned, why = choose_view(orientation, stored, stated, settings.exif)
         view = "the pixels are turned" if is_turned else "the stored pixels are used"
-        detail = f"EXIF orientation {orientation} ({_TURNS[orientation]}): {why}; {view}"
+        detail = f"EXIF orientation {orientation} ({TURNS[orientation]}): {why}; {view}"
         log.add("exif-orientation", where, detail, fixed=is_turned)
     image_format = str(image.format)
     extension = os.path.splitext(stated.image_name)[1].lower()
@@ -217,36 +208,6 @@ def _oddity(image: Image.Image) -> str:
     if image.format == "PNG" and tiles and "16" in str(tiles[0][3]):
         return "16 bits per channel"
     return ""
-
-
-def _choose_view(
-    orientation: int, stored: tuple[int, int], stated: StatedAnnotation, exif: str
-) -> tuple[bool, str]:
-    """Returns whether the boxes are those of the turned view, and the evidence in words."""
-    if exif != "auto":
-        return exif == "turned", f"--exif {exif} says so"
-    turned = stored[::-1] if orientation >= 5 else stored
-    if turned == stored:
-        return False, "both views have the same size, the annotation cannot tell"
-    if stated.image_size == turned:
-        return True, "the stated size is that of the turned view"
-    if stated.image_size == stored:
-        return False, "the stated size is that of the stored pixels"
-    if stated.is_normalized:
-        return False, "boxes in shares of the picture do not tell the view"
-    fits_stored, fits_turned = (_boxes_fit(stated.boxes_pixels, size) for size in (stored, turned))
-    if fits_turned and not fits_stored:
-        return True, "the boxes fit the turned view alone"
-    if fits_stored and not fits_turned:
-        return False, "the boxes fit the stored pixels alone"
-    return False, "neither stated size nor boxes tell the view"
-
-
-def _boxes_fit(boxes_pixels: np.ndarray, size: tuple[int, int]) -> bool:
-    height, width = size
-    slack = 1.0
-    low, high = np.array([-slack] * 4), np.array([height, width, height, width]) + slack
-    return bool(((boxes_pixels >= low) & (boxes_pixels <= high)).all())
 
 
 def _reencode(image: Image.Image, is_turned: bool) -> CheckedImage:

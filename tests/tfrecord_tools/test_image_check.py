@@ -11,9 +11,8 @@ from PIL import Image
 
 from tfrecord_tools import image_check
 from tfrecord_tools.annotations import ProblemLog, RefusedError
+from tfrecord_tools.exif_view import ORIENTATION_TAG
 from tfrecord_tools.image_check import ImageSettings
-
-ORIENTATION = image_check.ORIENTATION_TAG
 
 
 @pytest.fixture
@@ -109,7 +108,7 @@ def write_turned(path: Path, orientation: int, size: tuple[int, int] = (200, 120
     pixels[: size[1] // 2, : size[0] // 2] = (255, 0, 0)
     image = Image.fromarray(pixels)
     exif = Image.Exif()
-    exif[ORIENTATION] = orientation
+    exif[ORIENTATION_TAG] = orientation
     image.save(path, exif=exif, quality=95)
     return path
 
@@ -142,7 +141,7 @@ def test_exif_orientation(tmp_path: Path, check, stated_size, boxes, is_turned: 
     assert pixels.shape == (200, 120, 3)
     # Orientation 6 is shown turned clockwise: the red quarter comes to the upper right.
     assert pixels[20, 100].tolist()[1] < 60 < pixels[20, 20].tolist()[1]
-    assert Image.open(io.BytesIO(checked.encoded)).getexif().get(ORIENTATION) is None
+    assert Image.open(io.BytesIO(checked.encoded)).getexif().get(ORIENTATION_TAG) is None
 
 
 @pytest.mark.parametrize(("exif", "size"), [("stored", (120, 200)), ("turned", (200, 120))])
