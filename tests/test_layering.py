@@ -86,7 +86,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 # The other packages -> what of this project they may import.
 MAY_IMPORT_OUTSIDE: dict[str, set[str]] = {
     "ssd": set(),
-    "tfrecord_tools": {"ssd.errors", "ssd.standard_fields", "ssd.label_map", "ssd.file_kind"},
+    "tfrecord_tools": {"ssd.errors", "ssd.standard_fields", "ssd.label_map", "ssd.file_kind"}
+    | {"ssd.shipped_configs"},
     "export": {f"ssd.{room}" for room in MAY_IMPORT}
     - {"ssd.train", "ssd.train_setup", "ssd.train_options", "ssd.train_data", "ssd.__main__"},
 }

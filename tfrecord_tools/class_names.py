@@ -13,13 +13,16 @@ from ssd.label_map import LabelMap
 from tfrecord_tools.annotations import ProblemLog, StatedAnnotation
 
 
-def choose_label_map(names: tuple[str, ...], given: Path | None, log: ProblemLog) -> LabelMap:
+def choose_label_map(
+    names: tuple[str, ...], given: Path | None, annotations: Path, log: ProblemLog
+) -> LabelMap:
     """Returns the label map of a conversion.
 
     Args:
       names: class names of the annotations; in their order they get the ids 1..C where no label
         map is given.
       given: label_map.pbtxt, or None.
+      annotations: where they are from, for messages.
       log: gets names that differ by case, space or dash alone.
 
     Raises:
@@ -29,7 +32,7 @@ def choose_label_map(names: tuple[str, ...], given: Path | None, log: ProblemLog
     if given is not None:
         return label_maps.load(given)
     if not names:
-        raise InputError("the annotations hold no box, so no class; nothing could be learned")
+        raise InputError(f"{annotations}: no box, so no class; nothing could be learned")
     return label_maps.from_names(names)
 
 

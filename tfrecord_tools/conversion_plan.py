@@ -91,7 +91,7 @@ def make_plan(
     ordered = {
         name: splits.record_order(members, wish.seed) for name, members in split.names.items()
     }
-    classes = choose_label_map(found.class_names, label_map, log)
+    classes = choose_label_map(found.class_names, label_map, source.annotations, log)
     plan = Plan(table, Splits(ordered, split.rule), classes, found.source_category_ids)
     return plan, f"{len(table)} annotated images of {len(index.names)} below {source.images}"
 

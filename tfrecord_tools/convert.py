@@ -51,6 +51,8 @@ def convert(
       GateError: `strict`, and there were problems; nothing was written.
     """
     options = ConvertOptions(**choices)
+    if options.config:
+        found_boxes.check_config(options.config, options.overrides)
     log = ProblemLog()
     source = Source(kind, Path(images), Path(annotations), options.reader)
     given = options.given_label_map

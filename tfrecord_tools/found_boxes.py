@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ssd.errors import InputError
+from ssd.shipped_configs import find_config
 from tfrecord_tools.annotations import ProblemLog
 from tfrecord_tools.image_record import ImageRecord
 
@@ -92,6 +93,19 @@ def default_view(boxes: FoundBoxes) -> ModelView:
     return ModelView(sides, f"{width}x{height} (--config gives another)")
 
 
+def check_config(config: str, overrides: Sequence[str] = ()) -> None:
+    """Stops before any work on a config that cannot be read; its anchors come later.
+
+    Raises:
+      InputError: no such file or shipped config, or it does not parse; the line is the engine's.
+    """
+    command = [sys.executable, "-m", "ssd", "config", "show", str(find_config(config))]
+    command += [part for override in overrides for part in ("--set", override)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(_last_line(done).removeprefix("run.sh config: "))
+
+
 def view_of_config(boxes: FoundBoxes, config: str, overrides: Sequence[str] = ()) -> ModelView:
     """Returns what the model of a pipeline.config sees; the engine computes it with its anchors.
 
@@ -108,8 +122,7 @@ def view_of_config(boxes: FoundBoxes, config: str, overrides: Sequence[str] = ()
         command += ["--boxes", str(given), "--output", str(answer)]
         done = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True)
         if done.returncode or not answer.exists():
-            lines = done.stderr.strip().splitlines() or [f"ended with code {done.returncode}"]
-            raise InputError(lines[-1].removeprefix("anchor-recall: "))
+            raise InputError(_last_line(done).removeprefix("anchor-recall: "))
         with np.load(answer) as values:
             return ModelView(
                 values["sides_pixels"],
@@ -117,6 +130,11 @@ def view_of_config(boxes: FoundBoxes, config: str, overrides: Sequence[str] = ()
                 values["best_iou"],
                 float(values["matched_threshold"]),
             )
+
+
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    lines = done.stderr.strip().splitlines() or [f"ended with code {done.returncode}"]
+    return lines[-1]
 
 
 def note_what_a_model_misses(

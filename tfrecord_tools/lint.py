@@ -48,6 +48,8 @@ def lint(
       GateError: something is wrong that conversion would have to mend or leave out.
     """
     options = ConvertOptions(**choices)
+    if options.config:
+        found_boxes.check_config(options.config, options.overrides)
     log = ProblemLog()
     boxes = found_boxes.FoundBoxes()
     names: list[str] = []

@@ -130,6 +130,9 @@ REFUSED: dict[str, str] = {
         "not supported: which classes an image was labeled for is not read; remove it (the "
         "original does not read it from TFRecords either, and skips nothing)."
     ),
+    "eval_input_reader.sample_from_datasets_weights": (
+        "not supported: every record is evaluated once; remove it."
+    ),
     "eval_config.force_no_resize": (
         "not supported: what is evaluated is what is trained and exported; for images of their own "
         "size set model.ssd.image_resizer.identity_resizer."

@@ -11,12 +11,13 @@ from __future__ import annotations
 from ssd.config.obeyed_input import EVAL_CONFIG, INPUT_READER
 from ssd.config.obeyed_model import MODEL
 from ssd.config.obeyed_training import TRAIN_CONFIG
-from ssd.config.rules import Table, under
+from ssd.config.rules import Table, at_least, under
 
 OBEYED: Table = {
     **under("model", MODEL),
     **under("train_config", TRAIN_CONFIG),
     **under("train_input_reader", INPUT_READER),
+    "train_input_reader.sample_from_datasets_weights": at_least(0),
     "train_input_reader.num_epochs": None,
     "train_input_reader.drop_remainder": None,
     **under("eval_config", EVAL_CONFIG),

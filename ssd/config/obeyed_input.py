@@ -12,7 +12,6 @@ INPUT_READER: Table = {
     "shuffle": None,
     "max_number_of_boxes": COUNT,
     "sample_1_of_n_examples": at_least(0),
-    "sample_from_datasets_weights": at_least(0),
     "input_type": only("TF_EXAMPLE", "INPUT_DEFAULT"),
 }
 

@@ -284,7 +284,7 @@ def test_a_data_set_without_one_usable_image(tmp_path: Path, write_image, write_
         convert("voc", output=tmp_path / "out", say=lambda line: None, **arguments)
     write_image(tmp_path / "images" / "b.jpg")
     write_voc(tmp_path / "xml" / "b.xml", [])
-    with pytest.raises(InputError, match="hold no box, so no class"):
+    with pytest.raises(InputError, match="xml: no box, so no class"):
         convert("voc", output=tmp_path / "out", say=lambda line: None, **arguments)
     write_voc(tmp_path / "xml" / "b.xml", [("cat", 5, 5, 5, 5)])
     with pytest.raises(InputError, match="no usable box in 1 images; nothing to learn"):

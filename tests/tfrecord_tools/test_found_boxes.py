@@ -96,6 +96,19 @@ def test_the_engine_is_asked_with_boxes_and_sizes(monkeypatch, boxes: FoundBoxes
     assert view.input_name == "the input of some.config"
 
 
+@pytest.mark.parametrize(
+    ("config", "overrides", "message"),
+    [
+        ("dmo", [], r"^--config dmo: no such file and no shipped config; did you mean demo\?$"),
+        ("demo", ["train_config.batch_sise=2"], r"batch_sise.*[Dd]id you mean .*batch_size"),
+    ],
+)
+def test_a_wrong_config_is_found_before_any_work(config: str, overrides, message: str):
+    with pytest.raises(InputError, match=message):
+        found_boxes.check_config(config, overrides)
+    found_boxes.check_config("demo", ["train_config.batch_size=2"])
+
+
 def test_the_engines_line_is_passed_on(monkeypatch, boxes: FoundBoxes):
     def run(command: list[str], **_) -> subprocess.CompletedProcess:
         return subprocess.CompletedProcess(

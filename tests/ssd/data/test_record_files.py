@@ -64,7 +64,7 @@ def test_a_name_with_brackets_is_a_file_before_it_is_a_pattern(tmp_path: Path) -
         "empty list",
         "no file",
         "no match",
-        "placeholder",
+        "path to be configured",
         "folder",
         "missing shard",
         "missing shard of a star",
