@@ -8,7 +8,8 @@ Map, in the order of imports (each room knows only the rooms above it):
     models                    MobileNet, feature maps, box predictor, and the detector they form
     data                      TFRecords -> decoded, augmented, resized, padded batches
     zoo, checkpoint, optimizer, coco_metrics, visualize, predictor
-    evaluate, detect, doctor, anchor_fit, train
+    evaluate, detect, doctor, anchor_fit
+    training                  flags -> plan -> session: steps, checkpoints, evaluation, resume
 
 Legend of shapes: B batch, H,W model input, h,w original image, A anchors, G groundtruth boxes
 after padding, N before, C classes without background, D detections kept. Boxes are float32 yxyx

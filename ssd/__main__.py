@@ -18,16 +18,17 @@ def main(argv: list[str]) -> None:
 
 
 def _train(arguments: dict) -> None:
-    from ssd import train_options, train_setup
+    from ssd.training import plan as plans
+    from ssd.training.options import TrainOptions
 
     del arguments["precision"]
     arguments["overrides"] = tuple(arguments["overrides"])
-    options = train_options.TrainOptions(**arguments)
-    plan = train_setup.resolve(options)
+    options = TrainOptions(**arguments)
+    plan = plans.resolve(options)
     # After the flags have proved right: TensorFlow takes its time to load.
-    from ssd import train
+    from ssd.training import session
 
-    train.run(plan, options)
+    session.run(plan, options)
 
 
 def _evaluate(arguments: dict) -> None:

@@ -16,7 +16,6 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from ssd import augmentation_tiles as tiles
-from ssd import train_setup
 from ssd.data import augmentation, augmentation_builder, input_reader
 from ssd.data.augmentation.draws import Augmentation, fold_in
 from ssd.data.decoder import Decoder, Example
@@ -25,6 +24,8 @@ from ssd.errors import InputError
 from ssd.label_map import LabelMap
 from ssd.run_folder import RUNS
 from ssd.standard_fields import InputFields
+from ssd.training import plan as plans
+from ssd.training.options import TrainOptions
 
 COUNTED_DRAWS = 50
 _PATTERNS = ("*.tfrecord", "*.tfrecord-?????-of-?????", "*.record", "*.record-?????-of-?????")
@@ -109,7 +110,7 @@ def run(
     Raises:
       InputError: a flag, the config or a record is wrong.
     """
-    plan = train_setup.resolve(_options(config, data, label_map, overrides))
+    plan = plans.resolve(_options(config, data, label_map, overrides))
     steps = list(plan.config.train_config.data_augmentation_options)
     if not steps:
         raise InputError(
@@ -135,7 +136,7 @@ def run(
 
 def _options(
     config: str, data: str | None, label_map: str | None, overrides: Sequence[str]
-) -> train_setup.TrainOptions:
+) -> TrainOptions:
     """Returns the flags of a `train` that would read the same records."""
     records, folder = None, None
     if data is not None:
@@ -154,7 +155,7 @@ def _options(
         beside = (path if path.is_dir() else path.parent) / "label_map.pbtxt"
         if label_map is None and beside.is_file():
             label_map = str(beside)
-    return train_setup.TrainOptions(
+    return TrainOptions(
         config=config,
         data=folder,
         train_records=records,

@@ -17,8 +17,8 @@ import tensorflow as tf
 from ssd.checkpoint_file import CheckpointFile, first_line, open_checkpoint
 from ssd.errors import InputError
 from ssd.models.detector import Detector
-from ssd.moving_average import MovingAverages
 from ssd.optimizers import stored_state
+from ssd.optimizers.moving_average import MovingAverages
 from ssd.optimizers.slot_optimizer import SlotOptimizer
 from ssd.tf1.shortcuts import require_same_shortcuts
 

@@ -24,17 +24,12 @@ _PARTS = _ROOMS | {
     "checkpoint",
     "checkpoint_file",
     "restore_report",
-    "learner",
-    "moving_average",
     "optimizers",
-    "trainable",
     "variable_names",
     "tf1",
     "fine_tune",
     "learning_rate",
     "optimizer",
-    "train_step",
-    "batch_norm_statistics",
     "metric_names",
     "coco_evaluation",
     "coco_categories",
@@ -66,19 +61,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "detect": _PARTS,
     "doctor": _PARTS,
     "augmentation_tiles": _BASE | {"label_map", "visualize"},
-    "augmentation_sheet": _PARTS | {"train_options", "train_setup", "augmentation_tiles"},
+    "augmentation_sheet": _PARTS | {"training", "augmentation_tiles"},
     "anchor_fit": _ROOMS | {"image_resizer_builder", "shipped_configs"},
     "flags": _BASE,
-    "train_options": set(),
     "shipped_configs": _BASE,
-    "run_choice": _PARTS | {"train_options"},
-    "train_data": _PARTS | {"train_options", "shipped_configs"},
-    "train_setup": _PARTS | {"train_options", "shipped_configs", "run_choice", "train_data"},
-    "metrics_log": _BASE,
-    "train_progress": _BASE,
-    "train": _PARTS | {"evaluate", "train_setup", "train_options", "metrics_log", "train_progress"},
+    "training": _PARTS | {"evaluate", "shipped_configs"},
     "__main__": _PARTS
-    | {"evaluate", "detect", "doctor", "train_setup", "train_options", "train"}
+    | {"evaluate", "detect", "doctor", "training"}
     | {"augmentation_sheet", "anchor_fit", "flags"},
     "__init__": set(),
     **dict.fromkeys(_PARTS - _ROOMS, _PARTS),
@@ -88,8 +77,7 @@ MAY_IMPORT_OUTSIDE: dict[str, set[str]] = {
     "ssd": set(),
     "tfrecord_tools": {"ssd.errors", "ssd.standard_fields", "ssd.label_map", "ssd.file_kind"}
     | {"ssd.shipped_configs"},
-    "export": {f"ssd.{room}" for room in MAY_IMPORT}
-    - {"ssd.train", "ssd.train_setup", "ssd.train_options", "ssd.train_data", "ssd.__main__"},
+    "export": {f"ssd.{room}" for room in MAY_IMPORT} - {"ssd.training", "ssd.__main__"},
 }
 # Room -> the third-party packages it is confined to.
 THIRD_PARTY: dict[str, set[str]] = {
@@ -307,7 +295,7 @@ SAMPLE = """
 from __future__ import annotations
 from typing import TYPE_CHECKING
 import tensorflow as tf
-from ssd import train
+from ssd import training
 if TYPE_CHECKING:
     from ssd.models import detector
 def late():
@@ -319,7 +307,7 @@ def test_the_reader_of_imports():
     found = list(imports_in(ast.parse(SAMPLE), "ssd.core.sample", False))
     assert [(f.imported, f.line, f.is_at_load) for f in found[2:]] == [
         ("tensorflow", 4, True),
-        ("ssd.train", 5, True),
+        ("ssd.training", 5, True),
         ("ssd.models.detector", 7, False),
         ("ssd.core.boxes", 9, False),
     ]

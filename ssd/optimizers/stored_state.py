@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from ssd.moving_average import MovingAverages
+from ssd.optimizers.moving_average import MovingAverages
 from ssd.optimizers.slot_optimizer import SlotOptimizer
 
 _SLOT = "/.OPTIMIZER_SLOT/"

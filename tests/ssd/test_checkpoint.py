@@ -13,8 +13,8 @@ from google.protobuf import text_format
 from ssd import checkpoint, checkpoint_file
 from ssd.config.messages import TrainEvalPipelineConfig
 from ssd.errors import InputError
-from ssd.moving_average import MovingAverages
 from ssd.optimizer import build_optimizer
+from ssd.optimizers.moving_average import MovingAverages
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 

@@ -59,11 +59,11 @@ def test_wrong_flags(arguments, message, capsys):
 
 
 def test_flags_of_train(monkeypatch):
-    from ssd import train, train_setup
+    from ssd.training import plan, session
 
     given = []
-    monkeypatch.setattr(train_setup, "resolve", lambda options: "plan")
-    monkeypatch.setattr(train, "run", lambda plan, options: given.append(options))
+    monkeypatch.setattr(plan, "resolve", lambda options: "plan")
+    monkeypatch.setattr(session, "run", lambda plan, options: given.append(options))
     command_line.main(
         [
             "train",

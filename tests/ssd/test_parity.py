@@ -21,7 +21,7 @@ from ssd.core.image_resizer import resize_bilinear_legacy
 from ssd.models.builder import build_detector
 from ssd.models.detector import Detector
 from ssd.optimizer import build_optimizer
-from ssd.train_step import compute_losses, make_train_step
+from ssd.training.train_step import compute_losses, make_train_step
 
 HEAD = """# Parity with the original
 

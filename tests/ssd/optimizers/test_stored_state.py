@@ -7,9 +7,9 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from ssd.config.messages import TrainEvalPipelineConfig
-from ssd.moving_average import MovingAverages
 from ssd.optimizer import build_optimizer
 from ssd.optimizers import stored_state
+from ssd.optimizers.moving_average import MovingAverages
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 PATHS = ("model/layer/kernel", "model/layer/bias")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ssd.batch_norm_statistics import StatisticsEstimator
 from ssd.core.image_resizer import FixedShapeResizer
 from ssd.models.normalization import FusedBatchNormalization
+from ssd.training.batch_norm_statistics import StatisticsEstimator
 
 
 class TwoNorms(keras.Model):

@@ -10,10 +10,10 @@ from typing import Any
 from ssd import checkpoint
 from ssd.models.builder import build_detector
 from ssd.models.feature_extractor_builder import EXTRACTOR_TYPES
-from ssd.moving_average import MovingAverages
 from ssd.optimizer import build_optimizer, rate_note
-from ssd.train_step import make_train_step
-from ssd.trainable import choose_trained, frozen_line
+from ssd.optimizers.moving_average import MovingAverages
+from ssd.training.train_step import make_train_step
+from ssd.training.trainable import choose_trained, frozen_line
 
 
 class Learner:

@@ -14,7 +14,7 @@ from ssd.data.record_verification import verify
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
 from ssd.shipped_configs import DEMO_CONFIG, is_shipped
-from ssd.train_options import TrainOptions
+from ssd.training.options import TrainOptions
 
 SAMPLE_DATA = Path("data/sample")
 

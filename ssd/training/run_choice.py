@@ -10,7 +10,7 @@ from typing import Any
 from ssd.config import pipeline
 from ssd.errors import InputError
 from ssd.run_folder import RUNS, RunFolder
-from ssd.train_options import TrainOptions
+from ssd.training.options import TrainOptions
 
 
 def choose_run(config: Any, config_path: Path, options: TrainOptions) -> tuple[RunFolder, bool]:

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from ssd.models.detector import Detector
-from ssd.moving_average import MovingAverages
+from ssd.optimizers.moving_average import MovingAverages
 from ssd.optimizers.slot_optimizer import SlotOptimizer
 from ssd.standard_fields import InputFields
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from ssd import run_choice, train_data, train_setup
 from ssd.config import pipeline
 from ssd.errors import InputError
-from ssd.train_setup import FINE_TUNE_BATCH_SIZE, FINE_TUNE_STEPS, TrainOptions, resolve
+from ssd.training import plan as plans
+from ssd.training import run_choice, run_data
+from ssd.training.plan import FINE_TUNE_BATCH_SIZE, FINE_TUNE_STEPS, TrainOptions, resolve
 
 NAME = "ssd_mobilenet_v2_fpnlite_320x320_coco17_tpu-8"
 
@@ -30,10 +31,10 @@ def zoo(monkeypatch):
     def open_model(name: str) -> str:
         opened.append(str(name))
         if not Path(name).exists():
-            raise train_setup.zoo.ZooUnavailable(f"{name}: no network, no cache")
+            raise plans.zoo.ZooUnavailable(f"{name}: no network, no cache")
         return str(name)
 
-    monkeypatch.setattr(train_setup.zoo, "open_model", open_model)
+    monkeypatch.setattr(plans.zoo, "open_model", open_model)
     return opened
 
 
@@ -390,8 +391,8 @@ def test_data_sets_of_no_weight_are_not_looked_at(data, tiny_config):
 def test_records_are_verified_without_tensorflow(data, project):
     code = (
         "import sys\n"
-        "from ssd import evaluate, train_setup\n"
-        "plan = train_setup.resolve(train_setup.TrainOptions(data='data', checkpoint='none'))\n"
+        "from ssd import evaluate\nfrom ssd.training import options, plan as plans\n"
+        "plan = plans.resolve(options.TrainOptions(data='data', checkpoint='none'))\n"
         "evaluate._data('', 'data', 'val', [], None)\n"
         "print(len(plan.train_records), sorted({'tensorflow', 'keras'} & set(sys.modules)))\n"
     )
@@ -418,7 +419,7 @@ def test_sample_data_is_made_once(monkeypatch, tiny_data):
             shutil.copytree(tiny_data, "data/sample/records")
         return type("Done", (), {"returncode": 0})
 
-    monkeypatch.setattr(train_data.subprocess, "run", fake)
+    monkeypatch.setattr(run_data.subprocess, "run", fake)
     plan = resolve(TrainOptions(checkpoint="none"))
     assert [command[0] for command in ran] == ["sample-data", "convert"]
     assert list(plan.config.train_input_reader.tf_record_input_reader.input_path) == [
@@ -430,7 +431,7 @@ def test_sample_data_is_made_once(monkeypatch, tiny_data):
 
 def test_sample_data_that_fails(monkeypatch):
     monkeypatch.setattr(
-        train_data.subprocess, "run", lambda *a, **k: type("Done", (), {"returncode": 2})
+        run_data.subprocess, "run", lambda *a, **k: type("Done", (), {"returncode": 2})
     )
     with pytest.raises(InputError, match=r"sample data: `sample-data` ended with code 2"):
         resolve(TrainOptions())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ssd.moving_average import MovingAverages
+from ssd.optimizers.moving_average import MovingAverages
 
 
 def test_by_hand():

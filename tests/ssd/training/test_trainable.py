@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ssd.errors import InputError
-from ssd.trainable import choose_trained, frozen_line
+from ssd.training.trainable import choose_trained, frozen_line
 
 
 def keys_of(detector, variables) -> set[str]:

@@ -5,12 +5,12 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from ssd import learner as learner_module
 from ssd.config import pipeline
 from ssd.core.image_resizer import resize_bilinear_legacy
 from ssd.fine_tune import restore_fine_tune
-from ssd.learner import Learner, evaluates_averages
 from ssd.standard_fields import InputFields
+from ssd.training import learner as learner_module
+from ssd.training.learner import Learner, evaluates_averages
 from ssd.variable_names import names_of_variables
 
 

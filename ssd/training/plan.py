@@ -14,11 +14,11 @@ from ssd.data.record_files import PLACEHOLDER
 from ssd.data.record_index import RecordIndex
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
-from ssd.run_choice import choose_run
 from ssd.run_folder import RunFolder
 from ssd.shipped_configs import DEFAULT_CONFIG, DEMO_CONFIG, find_config, is_shipped
-from ssd.train_data import fill_data, fit_num_classes, label_map_path, open_records
-from ssd.train_options import TrainOptions
+from ssd.training.options import TrainOptions
+from ssd.training.run_choice import choose_run
+from ssd.training.run_data import fill_data, fit_num_classes, label_map_path, open_records
 
 FINE_TUNE_STEPS, FINE_TUNE_BATCH_SIZE = 2000, 16
 

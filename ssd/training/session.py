@@ -12,20 +12,20 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from ssd import checkpoint, label_map
-from ssd.batch_norm_statistics import StatisticsEstimator
 from ssd.config import pipeline
 from ssd.data import input_pipeline
 from ssd.data.example_source import check_sample
 from ssd.errors import InputError
 from ssd.evaluate import evaluate
 from ssd.fine_tune import restore_fine_tune
-from ssd.learner import Learner
-from ssd.metrics_log import MetricsLog
 from ssd.metrics_sets import DetectionMetrics, MetricsSettings
 from ssd.predictor import CheckpointPredictor
 from ssd.standard_fields import InputFields
-from ssd.train_progress import Progress, losses_text
-from ssd.train_setup import Plan, TrainOptions
+from ssd.training.batch_norm_statistics import StatisticsEstimator
+from ssd.training.learner import Learner
+from ssd.training.metrics_log import MetricsLog
+from ssd.training.plan import Plan, TrainOptions
+from ssd.training.progress import Progress, losses_text
 
 _STATISTICS_IMAGES = 256  # for batch-norm statistics; docs/results.md measures how many it takes
 _SUMMARY_EVERY = 20  # steps per TensorBoard point

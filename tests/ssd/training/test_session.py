@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 
 from ssd import label_map as label_maps
-from ssd import train
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
-from ssd.train_options import TrainOptions
-from ssd.train_setup import resolve
+from ssd.training import session
+from ssd.training.options import TrainOptions
+from ssd.training.plan import resolve
 
 
 class ModelIsBuiltError(Exception):
@@ -37,10 +37,10 @@ def begin(
             config="demo",
             checkpoint="none",
         )
-        train.TrainingSession(resolve(options), options)
+        session.TrainingSession(resolve(options), options)
 
     label_maps.save(tiny_label_map, "labels.pbtxt")
-    monkeypatch.setattr(train, "Learner", build)
+    monkeypatch.setattr(session, "Learner", build)
     return begin_training
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ssd.metrics_log import MetricsLog
+from ssd.training.metrics_log import MetricsLog
 
 
 def log(path: Path, step: int, *lines: dict | str) -> MetricsLog:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from ssd.moving_average import MovingAverages
 from ssd.optimizer import build_optimizer
+from ssd.optimizers.moving_average import MovingAverages
 from ssd.standard_fields import InputFields
-from ssd.train_step import compute_losses, make_train_step
-from ssd.trainable import choose_trained
+from ssd.training.train_step import compute_losses, make_train_step
+from ssd.training.trainable import choose_trained
 
 # Of a float32 near 1, such as gamma, over the elements of a variable.
 ROUNDING = 1e-6
