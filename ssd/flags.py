@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ssd.errors import CommandParser
+from ssd.metric_names import COCO_NAMES
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,10 +62,36 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--eval-every", type=_positive, metavar="N", help="steps (a fifth of the run)")
     add("--checkpoint-every", type=_positive, metavar="N", help="steps (as --eval-every)")
     add(
+        "--best-metric",
+        choices=tuple(COCO_NAMES),
+        default="AP",
+        metavar="NAME",
+        help="of COCO's 12: what the weights in best/ are best at (AP)",
+    )
+    add(
         "--patience",
         type=_positive,
         metavar="N",
-        help="stop after N evaluations without a better AP",
+        help="stop after N evaluations without a better one",
+    )
+    add(
+        "--min-delta",
+        type=_fraction,
+        default=0.0,
+        metavar="X",
+        help="what counts as better for --patience: more than this, as a fraction (0)",
+    )
+    add(
+        "--moving-average-decay",
+        type=_fraction,
+        metavar="X",
+        help="keep averages of the weights, evaluate and export these",
+    )
+    add(
+        "--freeze",
+        type=_part_to_freeze,
+        metavar="backbone|N",
+        help="do not train the backbone, or its first N blocks",
     )
     add("--seed", type=int, default=0, metavar="N")
     add("--fresh", action="store_true", help="start over into a new folder")
@@ -162,6 +189,12 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value
+
+
+def _part_to_freeze(text: str) -> str:
+    if text != "backbone" and not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text} is neither backbone nor a number of blocks")
+    return text
 
 
 def _fraction(text: str) -> float:

@@ -63,7 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "augmentation_tiles": _BASE | {"label_map", "visualize"},
     "augmentation_sheet": _PARTS | {"training", "augmentation_tiles"},
     "anchor_fit": _ROOMS | {"image_resizer_builder", "shipped_configs"},
-    "flags": _BASE,
+    "flags": _BASE | {"metric_names"},
     "shipped_configs": _BASE,
     "training": _PARTS | {"evaluate", "shipped_configs"},
     "__main__": _PARTS

@@ -7,16 +7,34 @@ loss is low. Averages over some training batches, weights untouched, are exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
 from ssd.models.detector import Detector
 from ssd.models.normalization import FusedBatchNormalization
+from ssd.standard_fields import InputFields
+from ssd.training.train_step import Batch, compute_losses
 
 Statistics = list[np.ndarray]
+LossFunction = Callable[[Batch], tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What some training batches say about the current weights.
+
+    Attributes:
+      statistics: see `StatisticsEstimator.read`.
+      losses: localization + classification of every batch, normalized by its own statistics as in
+        training.
+    """
+
+    statistics: Statistics
+    losses: list[float]
 
 
 class StatisticsEstimator:
@@ -32,48 +50,54 @@ class StatisticsEstimator:
             for layer in detector.checkpoint_layers().values()
             if isinstance(layer, FusedBatchNormalization)
         ]
-        self._forward = self._trace(detector)
+        self._detector = detector
+        self._own: LossFunction | None = None
+        self._stored: LossFunction | None = None
 
     @property
     def is_needed(self) -> bool:
         """False where training itself uses the moving statistics (`freeze_batchnorm`)."""
         return any(not layer.frozen for layer in self._layers)
 
-    def estimate(self, batches: Iterable[tf.Tensor]) -> Statistics:
+    def estimate(self, batches: Iterable[Batch]) -> Estimate:
         """Returns the statistics of the current weights; the layers keep their own.
 
         Means are averaged; variances are averaged and the variance of the batch means is added, so
         that the result is the variance over all images.
 
         Args:
-          batches: float32 [B, H, W, 3], 0..255, augmented and resized as for training.
+          batches: as for a training step, augmented and resized; at least one.
         """
         before = self.read()
-        count, sums, squares = 0, None, None
+        losses: list[float] = []
+        sums = [np.zeros(value.shape, np.float64) for value in before]
+        squares = [np.zeros(mean.shape, np.float64) for mean in before[0::2]]
         try:
-            for images in batches:
-                self._forward(images)
-                values = [value.astype(np.float64) for value in self.read()]
-                sums = (
-                    values if sums is None else [a + b for a, b in zip(sums, values, strict=True)]
-                )
-                means = values[0::2]
-                squares = (
-                    [m * m for m in means]
-                    if squares is None
-                    else [a + m * m for a, m in zip(squares, means, strict=True)]
-                )
-                count += 1
+            for batch in batches:
+                if self._own is None:
+                    self._own = self._trace_own(batch)
+                losses.append(float(self._own(batch)))
+                for total, value in zip(sums, values := self.read(), strict=True):
+                    total += value
+                for square, mean in zip(squares, values[0::2], strict=True):
+                    square += mean.astype(np.float64) ** 2
         finally:  # also when interrupted: what is saved then must be the layers' own
             self.assign(before)
-        if sums is None or squares is None:
+        if not losses:
             raise ValueError("no batches to estimate statistics from")
-        result: Statistics = []
-        for mean_sum, variance_sum, square_sum in zip(sums[0::2], sums[1::2], squares, strict=True):
-            mean = mean_sum / count
-            between = np.maximum(square_sum / count - mean * mean, 0.0)
-            result += [mean.astype(np.float32), (variance_sum / count + between).astype(np.float32)]
-        return result
+        statistics: Statistics = []
+        for means, variances, square in zip(sums[0::2], sums[1::2], squares, strict=True):
+            mean = means / len(losses)
+            between = np.maximum(square / len(losses) - mean * mean, 0.0)
+            variance = variances / len(losses) + between
+            statistics += [mean.astype(np.float32), variance.astype(np.float32)]
+        return Estimate(statistics, losses)
+
+    def loss(self, batches: Sequence[Batch]) -> float:
+        """Returns the mean localization + classification loss with the layers' own statistics."""
+        if self._stored is None:
+            self._stored = self._traced(batches[0], training=False)
+        return float(np.mean([float(self._stored(batch)) for batch in batches]))
 
     def read(self) -> Statistics:
         """Returns moving_mean and moving_variance of every layer, in turn."""
@@ -103,22 +127,31 @@ class StatisticsEstimator:
         finally:
             self.assign(before)
 
-    def _trace(self, detector: Detector) -> Callable[[tf.Tensor], None]:
+    def _trace_own(self, batch: Batch) -> LossFunction:
         """A training-mode pass after which the moving statistics are those of the batch alone."""
-
-        size, channels = detector.image_size or (None, None), detector.image_resizer.channels
-        spec = tf.TensorSpec([None, *size, channels], tf.float32)
-
-        @tf.function(input_signature=[spec], autograph=False)
-        def forward(images: tf.Tensor) -> None:
-            detector.predict(detector.preprocess(images), training=True)
-
         momenta = [layer.momentum for layer in self._layers]
         try:
             for layer in self._layers:
                 layer.momentum = 0.0
-            forward.get_concrete_function()
+            return self._traced(batch, training=True)
         finally:
             for layer, momentum in zip(self._layers, momenta, strict=True):
                 layer.momentum = momentum
-        return forward
+
+    def _traced(self, batch: Batch, *, training: bool) -> LossFunction:
+        """The loss of batches like this one, of any number of images."""
+
+        @tf.function(autograph=False)
+        def loss(batch: Batch) -> tf.Tensor:
+            seed = tf.zeros([2], tf.int64)  # random_example_sampler draws the same every time
+            losses = compute_losses(self._detector, batch, training=training, seed=seed)
+            return losses["localization_loss"] + losses["classification_loss"]
+
+        specs = {
+            name: tf.TensorSpec([None, *value.shape[1:]], value.dtype)
+            for name, value in batch.items()
+        }
+        if self._detector.image_size is None:  # the next image has another size
+            channels = batch[InputFields.image].shape[-1]
+            specs[InputFields.image] = tf.TensorSpec([None, None, None, channels], tf.float32)
+        return loss.get_concrete_function(specs)

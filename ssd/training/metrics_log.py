@@ -14,10 +14,14 @@ class MetricsLog:
     Args:
       path: metrics.jsonl; may not exist yet.
       step: lines of later steps belong to steps that are done again; they are removed.
+      metric: which number says what is best.
+      min_delta: a metric that is not higher by more than this is no progress.
     """
 
-    def __init__(self, path: Path, step: int) -> None:
-        self._path = path
+    def __init__(
+        self, path: Path, step: int, *, metric: str = "AP", min_delta: float = 0.0
+    ) -> None:
+        self._path, self._metric, self._min_delta = path, metric, min_delta
         text = path.read_text() if path.is_file() else ""
         self._lines: list[dict[str, Any]] = []
         for line in text.splitlines():
@@ -43,13 +47,27 @@ class MetricsLog:
         """Whether this step has been evaluated."""
         return any(line["step"] == step for line in self._lines)
 
+    def is_best(self, summary: dict[str, Any]) -> bool:
+        """Whether these metrics, not appended yet, are better than all before.
+
+        Where nothing was found or could be measured so far, the newest weights are the best.
+        """
+        best, value = self.best, summary.get(self._metric)
+        return not best or (value is not None and value > best)
+
     @property
     def best(self) -> float | None:
-        """The highest AP so far; None where nothing could be measured."""
-        return max((line["AP"] for line in self._lines if line["AP"] is not None), default=None)
+        """The highest value of the metric so far; None where nothing could be measured."""
+        return max((v for v in self._values() if v is not None), default=None)
 
     @property
     def since_best(self) -> int:
-        """How many evaluations ago the highest AP was first reached."""
-        values = [line["AP"] if line["AP"] is not None else -1.0 for line in self._lines]
-        return len(values) - 1 - values.index(max(values)) if values else 0
+        """How many evaluations ago the metric last rose by more than `min_delta`."""
+        reference, last = None, 0
+        for number, value in enumerate(self._values()):
+            if value is not None and (reference is None or value > reference + self._min_delta):
+                reference, last = value, number
+        return len(self._lines) - 1 - last if self._lines else 0
+
+    def _values(self) -> list[float | None]:
+        return [line.get(self._metric) for line in self._lines]

@@ -22,7 +22,11 @@ class TrainOptions:
     overrides: tuple[str, ...] = ()
     eval_every: int | None = None
     checkpoint_every: int | None = None
+    best_metric: str = "AP"
     patience: int | None = None
+    min_delta: float = 0.0
+    moving_average_decay: float | None = None
+    freeze: str | None = None
     seed: int = 0
     fresh: bool = False
     batch_norm_statistics: str = "reestimated"

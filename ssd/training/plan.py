@@ -16,6 +16,7 @@ from ssd.errors import InputError
 from ssd.label_map import LabelMap
 from ssd.run_folder import RunFolder
 from ssd.shipped_configs import DEFAULT_CONFIG, DEMO_CONFIG, find_config, is_shipped
+from ssd.training.config_flags import apply_flags
 from ssd.training.options import TrainOptions
 from ssd.training.run_choice import choose_run
 from ssd.training.run_data import fill_data, fit_num_classes, label_map_path, open_records
@@ -66,6 +67,7 @@ def resolve(options: TrainOptions) -> Plan:
     train_records, val_records, record_notes = open_records(config, labels)
     notes += record_notes
     notes += _fit_length(config, config_path, options)
+    apply_flags(config, options)
     if config.train_config.num_steps < 1:
         raise InputError(
             f"{config_path}: train_config.num_steps is {config.train_config.num_steps}; "

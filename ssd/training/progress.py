@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from tqdm import tqdm
 
 _LOG_EVERY = 100
+_Batch = TypeVar("_Batch")
 _PARTS = ("localization_loss", "classification_loss", "regularization_loss")
 
 
@@ -28,7 +30,18 @@ class Progress:
             total=num_steps, initial=step, unit="step", disable=None, dynamic_ncols=True
         )
         self._window: list[dict[str, float]] = []
-        self._seconds, self._since = 0.0, time.perf_counter()
+        self._seconds, self._waited, self._since = 0.0, 0.0, time.perf_counter()
+
+    def timed(self, batches: Iterable[_Batch]) -> Iterator[_Batch]:
+        """Yields the batches; the time they let the loop wait is shown apart from the whole."""
+        iterator = iter(batches)
+        while True:
+            begun = time.perf_counter()
+            batch = next(iterator, None)
+            self._waited += time.perf_counter() - begun
+            if batch is None:
+                return
+            yield batch
 
     def update(self, step: int, losses: dict[str, float]) -> None:
         """Shows one more step; `losses` are those that the train step returns."""
@@ -51,20 +64,23 @@ class Progress:
 
     def _write_line(self, step: int) -> None:
         """The mean losses since the last line, the speed, and the time to go."""
-        per_step = (self._seconds + time.perf_counter() - self._since) / len(self._window)
+        seconds = self._seconds + time.perf_counter() - self._since
+        per_step = seconds / len(self._window)
         mean = {
             name: sum(losses[name] for losses in self._window) / len(self._window)
             for name in self._window[0]
         }
-        minutes, seconds = divmod(int(per_step * (self._num_steps - step)), 60)
+        minutes, rest = divmod(int(per_step * (self._num_steps - step)), 60)
         tqdm.write(
             f"step {step}/{self._num_steps}: {losses_text(mean)}  "
             f"lr {self._window[-1]['learning_rate']:.4g}  "
-            f"{self._batch_size / per_step:.1f} images/s  {minutes}m{seconds:02d}s to go",
+            f"{self._batch_size / per_step:.1f} images/s ({self._waited / seconds:.0%} input wait)  "
+            f"{minutes}m{rest:02d}s to go",
             file=sys.stdout,
         )
         sys.stdout.flush()
-        self._window, self._seconds, self._since = [], 0.0, time.perf_counter()
+        self._window, self._seconds, self._waited = [], 0.0, 0.0
+        self._since = time.perf_counter()
 
 
 def losses_text(losses: dict[str, float]) -> str:

@@ -9,25 +9,21 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
-from ssd import checkpoint, label_map
+from ssd import label_map
 from ssd.config import pipeline
 from ssd.data import input_pipeline
 from ssd.data.example_source import check_sample
 from ssd.errors import InputError
-from ssd.evaluate import evaluate
 from ssd.fine_tune import restore_fine_tune
-from ssd.metrics_sets import DetectionMetrics, MetricsSettings
-from ssd.predictor import CheckpointPredictor
 from ssd.standard_fields import InputFields
-from ssd.training.batch_norm_statistics import StatisticsEstimator
 from ssd.training.learner import Learner
-from ssd.training.metrics_log import MetricsLog
-from ssd.training.plan import Plan, TrainOptions
+from ssd.training.options import TrainOptions
+from ssd.training.plan import Plan
 from ssd.training.progress import Progress, losses_text
+from ssd.training.run_evaluation import RunEvaluation, fraction
+from ssd.training.train_step import Batch
 
-_STATISTICS_IMAGES = 256  # for batch-norm statistics; docs/results.md measures how many it takes
 _SUMMARY_EVERY = 20  # steps per TensorBoard point
 
 
@@ -55,26 +51,22 @@ class TrainingSession:
 
     def __init__(self, plan: Plan, options: TrainOptions) -> None:
         self.plan, self.options, self.run = plan, options, plan.run
-        train_config = plan.config.train_config
-        self.metrics_settings = MetricsSettings.from_config(plan.config.eval_config)
-        # What they ask for that is not there is said before training, not after it.
-        DetectionMetrics(plan.label_map, self.metrics_settings)
-        self.num_steps: int = train_config.num_steps
-        self.batch_size: int = train_config.batch_size
-        classes = plan.label_map.num_classes
-        print(f"data: {len(plan.train_records)} training images, {classes} classes", flush=True)
-        for records in filter(None, (plan.train_records, plan.val_records)):
-            for line in check_sample(records, plan.label_map, classes):
-                print(line, flush=True)
+        self.num_steps: int = plan.config.train_config.num_steps
+        self.batch_size: int = plan.config.train_config.batch_size
+        self._say_the_data()
         self._end_with_the_data()
         self.learner = Learner(plan.config, seed=options.seed)
         for line in self.learner.notes:
             print(line, flush=True)
-        self.detector = self.learner.detector
-        self.statistics = StatisticsEstimator(self.detector)
-        self.predictor = CheckpointPredictor(self.detector, plan.label_map)
         self.step = self._start()
-        self.metrics = MetricsLog(self.run.metrics, self.step)
+        self._statistics_data: tf.data.Dataset | None = None
+        self.evaluation = RunEvaluation(
+            plan,
+            options,
+            self.learner,
+            statistics_batches=self._statistics_batches,
+            step=self.step,
+        )
         self.writer = tf.summary.create_file_writer(str(self.run.path))
 
     def train(self) -> None:
@@ -82,49 +74,27 @@ class TrainingSession:
         if self._is_evaluation_due():  # stopped between a step and its evaluation
             self.evaluate_now()
         progress = Progress(self.step, self.num_steps, self.batch_size)
-        save_every = self.options.checkpoint_every or self._eval_every
-        for batch in itertools.islice(self._batches(), self.num_steps - self.step):
+        for batch in progress.timed(self._batches(self.num_steps - self.step)):
             losses = {name: float(value) for name, value in self.learner.train_step(batch).items()}
             self.step = self.learner.step
             _require_finite(losses, self.step, batch)
             progress.update(self.step, losses)
             if self.step % _SUMMARY_EVERY == 0:
                 self._write_scalars(losses)
-            if self.step % save_every == 0 or self.step == self.num_steps:
+            if self.step % self._save_every == 0 or self.step == self.num_steps:
                 self.save_checkpoint()
             if self._is_evaluation_due():
                 with progress.paused():
                     self.evaluate_now()
-                if self._is_patience_over():
+                if self.step < self.num_steps and self.evaluation.is_patience_over():
                     break
         progress.close()
         self.run.finished.touch()
         self._say_the_end()
 
     def evaluate_now(self) -> None:
-        """Scores the current weights, keeps them in `best/` if they are, writes metrics.jsonl."""
-        readers = self.plan.config.eval_input_reader
-        records = [p for reader in readers for p in reader.tf_record_input_reader.input_path]
-        # The statistics are those of the weights that are evaluated.
-        with self.learner.evaluated_weights(), self.statistics.swapped_in(self._statistics()):
-            summary: dict[str, Any] = {"AP": None}
-            if records:
-                every = max(readers[0].sample_1_of_n_examples, 1)
-                summary = evaluate(
-                    self.predictor,
-                    records,
-                    self.plan.label_map,
-                    every=every,
-                    settings=self.metrics_settings,
-                )
-            ap, best = summary["AP"], self.metrics.best
-            # Where AP says nothing yet, the newest weights are the ones to keep.
-            if not best or (ap is not None and ap > best):
-                checkpoint.save(self.run.best, self.detector, self.step, keep=1)
-        statistics = self.options.batch_norm_statistics
-        self.metrics.append({"step": self.step, **summary, "batch_norm_statistics": statistics})
-        if records:
-            self._show_metrics(summary)
+        """Scores the current weights; see `RunEvaluation.evaluate`."""
+        self._write_metrics(self.evaluation.evaluate(self.step))
 
     def save_checkpoint(self) -> str:
         """Writes checkpoints/ckpt-STEP with optimizer state; returns its prefix."""
@@ -134,6 +104,14 @@ class TrainingSession:
         """Saves wherever the interrupt fell, be it between an update and the loop's own count."""
         self.step = self.learner.step
         return self.save_checkpoint()
+
+    def _say_the_data(self) -> None:
+        """Counts images and classes, and looks at a few records, before a model is built."""
+        plan, classes = self.plan, self.plan.label_map.num_classes
+        print(f"data: {len(plan.train_records)} training images, {classes} classes", flush=True)
+        for records in filter(None, (plan.train_records, plan.val_records)):
+            for line in check_sample(records, plan.label_map, classes):
+                print(line, flush=True)
 
     def _end_with_the_data(self) -> None:
         """Brings num_steps down to the batches of `train_input_reader.num_epochs`."""
@@ -161,7 +139,7 @@ class TrainingSession:
         report = None
         if self.plan.checkpoint:
             kind = pipeline.fine_tune_checkpoint_type(self.plan.config.train_config)
-            report = restore_fine_tune(self.detector, self.plan.checkpoint, kind)
+            report = restore_fine_tune(self.learner.detector, self.plan.checkpoint, kind)
             for line in filter(None, (report.note, report.summary())):
                 print(line, flush=True)
         self.run.path.mkdir(parents=True, exist_ok=True)
@@ -173,48 +151,43 @@ class TrainingSession:
         pipeline.save(self.plan.config, self.run.config)
         return 0
 
-    def _batches(self, *, seed_offset: int = 0) -> Iterator[dict[str, tf.Tensor]]:
-        """Training batches from the current step on; another offset is another order of images."""
-        dataset = input_pipeline.train_dataset_from_config(
+    def _batches(self, count: int) -> Iterator[Batch]:
+        """The next `count` training batches."""
+        dataset = self._dataset(start_example=self.step * self.batch_size)
+        return itertools.islice(input_pipeline.explained(dataset), count)
+
+    def _statistics_batches(self) -> Iterator[Batch]:
+        """Training batches in another order; always from the first one on."""
+        if self._statistics_data is None:
+            self._statistics_data = self._dataset(seed_offset=1)
+        return input_pipeline.explained(self._statistics_data)
+
+    def _dataset(self, *, start_example: int = 0, seed_offset: int = 0) -> tf.data.Dataset:
+        return input_pipeline.train_dataset_from_config(
             self.plan.config,
             record_index=self.plan.train_records,
             label_map=self.plan.label_map,
             seed=self.options.seed + seed_offset,
-            start_example=0 if seed_offset else self.step * self.batch_size,
+            start_example=start_example,
         )
-        return iter(input_pipeline.explained(dataset))
-
-    def _statistics(self) -> list[np.ndarray] | None:
-        """Re-estimated batch-norm statistics, or None where the moving ones are to be used."""
-        if self.options.batch_norm_statistics == "moving" or not self.statistics.is_needed:
-            return None
-        # The same images at every evaluation, so that evaluations compare weights only.
-        count = max(1, _STATISTICS_IMAGES // self.batch_size)
-        batches = itertools.islice(self._batches(seed_offset=1), count)
-        return self.statistics.estimate(batch[InputFields.image] for batch in batches)
 
     @property
     def _eval_every(self) -> int:
         return self.options.eval_every or max(self.num_steps // 5, 1)
 
+    @property
+    def _save_every(self) -> int:
+        return self.options.checkpoint_every or self._eval_every
+
     def _is_evaluation_due(self) -> bool:
         is_due = self.step % self._eval_every == 0 or self.step == self.num_steps
-        return self.step > 0 and is_due and not self.metrics.has(self.step)
+        return self.step > 0 and is_due and not self.evaluation.metrics.has(self.step)
 
-    def _is_patience_over(self) -> bool:
-        since_best, patience = self.metrics.since_best, self.options.patience
-        if not patience or since_best < patience or self.step == self.num_steps:
-            return False
-        tqdm.write(f"stopping early: no better AP in {since_best} evaluations")
-        return True
-
-    def _show_metrics(self, summary: dict[str, Any]) -> None:
+    def _write_metrics(self, summary: dict[str, Any]) -> None:
         with self.writer.as_default(step=self.step):
             for name, value in summary.items():
                 if isinstance(value, float):
                     tf.summary.scalar(name if "/" in name else f"coco/{name}", value)
-        shown = "  ".join(f"{name} {_fraction(summary[name])}" for name in ("AP", "AP50", "AP75"))
-        tqdm.write(f"step {self.step}: {shown}")
 
     def _write_scalars(self, losses: dict[str, float]) -> None:
         with self.writer.as_default(step=self.step):
@@ -222,8 +195,8 @@ class TrainingSession:
                 tf.summary.scalar(f"Loss/{name}" if name.endswith("loss") else name, value)
 
     def _say_the_end(self) -> None:
-        best = self.metrics.best
-        score = f"best AP {_fraction(best)}; " if best is not None else ""
+        best, metric = self.evaluation.metrics.best, self.options.best_metric
+        score = f"best {metric} {fraction(best)}; " if best is not None else ""
         print(
             f"{score}run in {self.run.path}/ (best weights: {self.run.best}/). "
             "Next: ./run.sh export-tflite",
@@ -231,7 +204,7 @@ class TrainingSession:
         )
 
 
-def _require_finite(losses: dict[str, float], step: int, batch: dict[str, tf.Tensor]) -> None:
+def _require_finite(losses: dict[str, float], step: int, batch: Batch) -> None:
     if all(np.isfinite(value) for value in losses.values()):
         return
     images = ", ".join(s.decode() for s in batch[InputFields.source_id].numpy())
@@ -248,7 +221,3 @@ def _device_line() -> str:
         return "GPU: NO, training on CPU"
     details = tf.config.experimental.get_device_details(gpus[0])
     return f"GPU: yes, {details.get('device_name', gpus[0].name)}"
-
-
-def _fraction(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ssd.training.metrics_log import MetricsLog
 
 
-def log(path: Path, step: int, *lines: dict | str) -> MetricsLog:
+def log(path: Path, step: int, *lines: dict | str, **settings: Any) -> MetricsLog:
     texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
     path.write_text("".join(text + "\n" for text in texts))
-    return MetricsLog(path, step)
+    return MetricsLog(path, step, **settings)
 
 
 def test_a_new_run_has_no_evaluations(tmp_path):
@@ -47,3 +48,34 @@ def test_a_line_that_was_cut_off_is_removed(tmp_path):
     metrics.append({"step": 20, "AP": 0.3})
     assert [json.loads(line)["AP"] for line in path.read_text().splitlines()] == [0.2, 0.3]
     assert metrics.best == 0.3
+
+
+def test_another_metric_decides(tmp_path):
+    lines = [
+        {"step": 10, "AP": 0.3, "AP50": 0.5},
+        {"step": 20, "AP": 0.2, "AP50": 0.6},
+        {"step": 30, "AP": 0.1, "AP50": 0.55},
+    ]
+    metrics = log(tmp_path / "metrics.jsonl", 30, *lines, metric="AP50")
+    assert (metrics.best, metrics.since_best) == (0.6, 1)
+    assert metrics.is_best({"AP": 0.0, "AP50": 0.61})
+    assert not metrics.is_best({"AP": 0.9, "AP50": 0.6})
+    assert not metrics.is_best({"AP": 0.9, "AP50": None})
+
+
+def test_small_steps_are_no_progress(tmp_path):
+    """0.25 is no more than 0.05 above 0.2, 0.27 is; best/ follows every rise all the same."""
+    values = [0.2, 0.22, 0.25, 0.27, 0.31]
+    lines = [{"step": n, "AP": value} for n, value in enumerate(values)]
+    found = [
+        log(tmp_path / "m", n, *lines[: n + 1], min_delta=0.05).since_best
+        for n in range(len(lines))
+    ]
+    assert found == [0, 1, 2, 0, 1]
+    assert log(tmp_path / "m", 1, *lines[:2], min_delta=0.05).is_best({"AP": 0.23})
+
+
+def test_without_anything_found_the_newest_weights_are_kept(tmp_path):
+    metrics = log(tmp_path / "m", 20, {"step": 10, "AP": None}, {"step": 20, "AP": 0.0})
+    assert metrics.is_best({"AP": 0.0})
+    assert metrics.is_best({"AP": None})
