@@ -74,7 +74,8 @@ class Progress:
         tqdm.write(
             f"step {step}/{self._num_steps}: {losses_text(mean)}  "
             f"lr {self._window[-1]['learning_rate']:.4g}  "
-            f"{self._batch_size / per_step:.1f} images/s ({self._waited / seconds:.0%} input wait)  "
+            f"{self._batch_size / per_step:.1f} images/s, "
+            f"{self._waited / seconds:.0%} input wait  "
             f"{minutes}m{rest:02d}s to go",
             file=sys.stdout,
         )
