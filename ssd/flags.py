@@ -58,6 +58,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=_positive, metavar="N", help="the schedule is fitted to it")
     add("--batch-size", type=_positive, metavar="N", help="the learning rate is fitted to it")
     _add_overrides(parser)
+    add(
+        "--anchors",
+        choices=("auto", "fit", "config"),
+        default="auto",
+        help="fit anchor_scale to the boxes (auto: only in the kit's own configs)",
+    )
     add("--precision", choices=("float32",), default="float32")
     add("--eval-every", type=_positive, metavar="N", help="steps (a fifth of the run)")
     add("--checkpoint-every", type=_positive, metavar="N", help="steps (as --eval-every)")

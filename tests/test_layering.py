@@ -65,7 +65,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "anchor_fit": _ROOMS | {"image_resizer_builder", "shipped_configs"},
     "flags": _BASE | {"metric_names"},
     "shipped_configs": _BASE,
-    "training": _PARTS | {"evaluate", "shipped_configs"},
+    "training": _PARTS | {"evaluate", "shipped_configs", "anchor_fit"},
     "__main__": _PARTS
     | {"evaluate", "detect", "doctor", "training"}
     | {"augmentation_sheet", "anchor_fit", "flags"},

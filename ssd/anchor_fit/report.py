@@ -70,10 +70,11 @@ def run(
         )
     placed = model.place(table.boxes[has_area], table.image_sizes[has_area])
     present = model.best_iou(placed)
-    found = suggestion.suggest(model, placed, present, seed=seed)
+    class_ids = table.class_ids[has_area]
+    found = suggestion.suggest(model, placed, present, class_ids, seed=seed)
     count = k or max(_per_location(model))
     shapes = cluster(placed.sides_pixels, count, seed=seed)
-    classes = _Classes(table.class_ids[has_area], labels)
+    classes = _Classes(class_ids, labels)
     report = {
         "config": name,
         **_model_facts(model),

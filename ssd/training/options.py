@@ -20,6 +20,7 @@ class TrainOptions:
     steps: int | None = None
     batch_size: int | None = None
     overrides: tuple[str, ...] = ()
+    anchors: str = "auto"
     eval_every: int | None = None
     checkpoint_every: int | None = None
     best_metric: str = "AP"

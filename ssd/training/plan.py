@@ -17,6 +17,7 @@ from ssd.label_map import LabelMap
 from ssd.run_folder import RunFolder
 from ssd.shipped_configs import DEFAULT_CONFIG, DEMO_CONFIG, find_config, is_shipped
 from ssd.training.config_flags import apply_flags
+from ssd.training.fitted_anchors import fit_anchors
 from ssd.training.options import TrainOptions
 from ssd.training.run_choice import choose_run
 from ssd.training.run_data import fill_data, fit_num_classes, label_map_path, open_records
@@ -68,6 +69,7 @@ def resolve(options: TrainOptions) -> Plan:
     notes += record_notes
     notes += _fit_length(config, config_path, options)
     apply_flags(config, options)
+    notes += fit_anchors(config, config_path, options, train_records, labels)
     if config.train_config.num_steps < 1:
         raise InputError(
             f"{config_path}: train_config.num_steps is {config.train_config.num_steps}; "

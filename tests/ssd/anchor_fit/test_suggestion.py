@@ -7,7 +7,7 @@ import pytest
 
 from ssd.anchor_fit import search, suggestion
 from ssd.anchor_fit.recall import AnchorModel, load_model
-from ssd.anchor_fit.suggestion import figures, suggest, to_text
+from ssd.anchor_fit.suggestion import class_weights, figures, suggest, to_text
 from ssd.config import cli, pipeline
 from ssd.errors import InputError
 from ssd.models import anchor_builder
@@ -66,7 +66,7 @@ def lines_and_points(name: str, section: str, tmp_path):
 def test_better_in_no_figure_worse_and_accepted(name, shape, overrides, tmp_path, capsys):
     model = load_model(name, overrides)
     placed, present = placed_and_present(model, boxes_of(*shape))
-    found = suggest(model, placed, present)
+    found = suggest(model, placed, present, np.ones(len(present), int))
     assert found is not None
     # What is printed is what was measured: read again, with the real generators.
     section = to_text(found.anchor_generator)
@@ -98,7 +98,9 @@ def test_the_same_boxes_give_the_same_suggestion(monkeypatch):
     monkeypatch.setattr(suggestion, "_MAX_COMPARED", 60)
     model = load_model(FPNLITE)
     placed, present = placed_and_present(model, boxes_of(0.05, 0.3))
-    first, again = (suggest(model, placed, present, seed=2) for _ in range(2))
+    first, again = (
+        suggest(model, placed, present, np.ones(len(present), int), seed=2) for _ in range(2)
+    )
     assert first.anchor_generator == again.anchor_generator
     # Found with a few, measured with all.
     assert first.best_iou.shape == present.shape
@@ -108,7 +110,7 @@ def test_nothing_better():
     model = load_model(FPNLITE)
     placed, present = placed_and_present(model, _own_anchors(model))
     assert present.min() > 0.99
-    assert suggest(model, placed, present) is None
+    assert suggest(model, placed, present, np.ones(len(present), int)) is None
 
 
 def _own_anchors(model: AnchorModel) -> np.ndarray:
@@ -123,7 +125,7 @@ def _own_anchors(model: AnchorModel) -> np.ndarray:
 def test_no_boxes_and_no_search():
     model = load_model(FPNLITE)
     placed, present = placed_and_present(model, np.zeros((0, 4), np.float32))
-    assert suggest(model, placed, present) is None
+    assert suggest(model, placed, present, np.ones(len(present), int)) is None
     grids = " ".join(
         f"anchor_grid {{ base_sizes: [{size}.0] aspect_ratios: [1.0] height_stride: {stride} "
         f"width_stride: {stride} }}"
@@ -132,7 +134,7 @@ def test_no_boxes_and_no_search():
     overrides = [f"model.ssd.anchor_generator.flexible_grid_anchor_generator={{ {grids} }}"]
     model = load_model(FPNLITE, overrides)
     placed, present = placed_and_present(model, boxes_of(0.05, 0.3))
-    assert suggest(model, placed, present) is None
+    assert suggest(model, placed, present, np.ones(len(present), int)) is None
 
 
 def test_it_is_never_worse(monkeypatch):
@@ -143,7 +145,7 @@ def test_it_is_never_worse(monkeypatch):
     wrong.CopyFrom(model.ssd.anchor_generator)
     wrong.multiscale_anchor_generator.aspect_ratios[:] = [8.0, 6.0, 7.0]
     monkeypatch.setattr(suggestion, "_walk", lambda space, objective: (9.0, wrong))
-    assert suggest(model, placed, present) is None
+    assert suggest(model, placed, present, np.ones(len(present), int)) is None
 
 
 @pytest.mark.parametrize(
@@ -158,7 +160,7 @@ def test_no_figure_is_traded_for_another(monkeypatch, then, is_better):
     # Of all boxes: 200 with the present anchors, then with the others; a part is compared first.
     results = iter([(0.5, 0.6), *[(0.5, 0.6), then] * 4])
     monkeypatch.setattr(suggestion, "figures", lambda *arguments: next(results))
-    assert (suggest(model, placed, present) is not None) is is_better
+    assert (suggest(model, placed, present, np.ones(len(present), int)) is not None) is is_better
 
 
 @pytest.mark.parametrize("name", [FPNLITE, SSD])
@@ -221,3 +223,22 @@ def test_a_bad_section_is_refused_where_it_stands(tmp_path):
     path = lines_and_points(FPNLITE, "anchor_generator { ssd_anchor_generator { } }", tmp_path)
     with pytest.raises(InputError, match="anchor_generator"):
         load_model(str(path))
+
+
+def test_every_class_counts_the_same():
+    """Of four boxes in three classes: 1/3, 1/3, and 1/6 for each of two."""
+    np.testing.assert_allclose(class_weights(np.array([7, 2, 9, 2])), [1 / 3, 1 / 6, 1 / 3, 1 / 6])
+    assert class_weights(np.zeros(0, int)).shape == (0,)
+    best = np.array([0.5, 0.2, 0.9, 0.4], np.float32)
+    weights = class_weights(np.array([1, 2, 2, 2]))
+    np.testing.assert_allclose(figures(best, 0.3, weights), [2 / 3, 1 / 2 + 1 / 3, 0.5])
+
+
+def test_a_rare_class_of_small_boxes_is_heard():
+    model = load_model(FPNLITE)
+    common, rare = boxes_of(0.2, 0.2), boxes_of(0.03, 0.03)[:6]
+    placed, present = placed_and_present(model, np.concatenate([common, rare]))
+    class_ids = np.repeat([1, 2], [len(common), len(rare)])
+    found = suggest(model, placed, present, class_ids)
+    assert found is not None
+    assert (present[-6:] >= 0.5).mean() < 0.5 <= (found.best_iou[-6:] >= 0.5).mean()

@@ -392,7 +392,8 @@ def test_records_are_verified_without_tensorflow(data, project):
     code = (
         "import sys\n"
         "from ssd import evaluate\nfrom ssd.training import options, plan as plans\n"
-        "plan = plans.resolve(options.TrainOptions(data='data', checkpoint='none'))\n"
+        "given = options.TrainOptions(data='data', checkpoint='none', anchors='config')\n"
+        "plan = plans.resolve(given)\n"
         "evaluate._data('', 'data', 'val', [], None)\n"
         "print(len(plan.train_records), sorted({'tensorflow', 'keras'} & set(sys.modules)))\n"
     )
