@@ -9,7 +9,6 @@ from typing import Any
 from ssd import label_map as label_maps
 from ssd import zoo
 from ssd.config import pipeline
-from ssd.config.schedule import fit_schedule
 from ssd.data.record_files import PLACEHOLDER
 from ssd.data.record_index import RecordIndex
 from ssd.errors import InputError
@@ -18,11 +17,10 @@ from ssd.run_folder import RunFolder
 from ssd.shipped_configs import DEFAULT_CONFIG, DEMO_CONFIG, find_config, is_shipped
 from ssd.training.config_flags import apply_flags
 from ssd.training.fitted_anchors import fit_anchors
+from ssd.training.length import fit_length
 from ssd.training.options import TrainOptions
 from ssd.training.run_choice import choose_run
 from ssd.training.run_data import fill_data, fit_num_classes, label_map_path, open_records
-
-FINE_TUNE_STEPS, FINE_TUNE_BATCH_SIZE = 2000, 16
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def resolve(options: TrainOptions) -> Plan:
     notes += fit_num_classes(config, labels, config_path)
     train_records, val_records, record_notes = open_records(config, labels)
     notes += record_notes
-    notes += _fit_length(config, config_path, options)
+    notes += fit_length(config, config_path, options, num_images=len(train_records))
     apply_flags(config, options)
     notes += fit_anchors(config, config_path, options, train_records, labels)
     if config.train_config.num_steps < 1:
@@ -80,22 +78,6 @@ def resolve(options: TrainOptions) -> Plan:
     has_saved = resumes and any(run.checkpoints.glob("ckpt-*.index"))
     checkpoint = None if has_saved else _choose_checkpoint(config, config_path, options, notes)
     return Plan(config, labels, train_records, val_records, run, checkpoint, resumes, tuple(notes))
-
-
-def _fit_length(config: Any, config_path: Path, options: TrainOptions) -> list[str]:
-    """Fits steps, batch and schedule to the flags; a zoo config without flags to fine-tuning."""
-    steps, batch_size, notes = options.steps, options.batch_size, []
-    is_zoo = is_shipped(config_path) and zoo.is_known(config_path.stem)
-    is_changed = any(o.startswith("train_config.") for o in options.overrides)
-    if is_zoo and steps is None and batch_size is None and not is_changed:
-        steps, batch_size = FINE_TUNE_STEPS, FINE_TUNE_BATCH_SIZE
-        notes.append(
-            f"{steps} steps of {batch_size} images (the zoo's {config.train_config.num_steps} "
-            f"of {config.train_config.batch_size} are for 8 TPU cores); --steps and "
-            "--batch-size decide otherwise"
-        )
-    note = fit_schedule(config.train_config, num_steps=steps, batch_size=batch_size)
-    return [*notes, note] if note else notes
 
 
 def _choose_checkpoint(

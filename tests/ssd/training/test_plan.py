@@ -13,7 +13,8 @@ from ssd.config import pipeline
 from ssd.errors import InputError
 from ssd.training import plan as plans
 from ssd.training import run_choice, run_data
-from ssd.training.plan import FINE_TUNE_BATCH_SIZE, FINE_TUNE_STEPS, TrainOptions, resolve
+from ssd.training.options import TrainOptions
+from ssd.training.plan import resolve
 
 NAME = "ssd_mobilenet_v2_fpnlite_320x320_coco17_tpu-8"
 
@@ -103,17 +104,6 @@ def test_steps_and_batch_size_fit_the_schedule(tiny_data):
     assert (cosine.total_steps, cosine.warmup_steps) == (500, 10)
     assert cosine.learning_rate_base == pytest.approx(0.01)
     assert any(note.startswith("learning rate fitted to this run") for note in plan.notes)
-
-
-def test_a_zoo_config_is_fitted_to_fine_tuning_and_a_recipe_is_taken_as_it_is(tiny_data):
-    zoo_plan = resolve(options(tiny_data, config=NAME, steps=None, batch_size=None))
-    assert (zoo_plan.config.train_config.num_steps, zoo_plan.config.train_config.batch_size) == (
-        FINE_TUNE_STEPS,
-        FINE_TUNE_BATCH_SIZE,
-    )
-    recipe = resolve(options(tiny_data, config="small_data", steps=None, batch_size=None))
-    assert recipe.config.train_config.num_steps == 800
-    assert not any("learning rate" in note for note in recipe.notes)
 
 
 @pytest.mark.parametrize(
