@@ -20,7 +20,7 @@ from ssd.training.options import TrainOptions
 from ssd.training.plan import Plan
 from ssd.training.train_step import Batch
 
-_STATISTICS_IMAGES = 256  # for batch-norm statistics; docs/results.md measures how many it takes
+_STATISTICS_IMAGES = 128  # for batch-norm statistics; docs/results.md measures how many it takes
 _PROBED_BATCHES = 2  # whose loss with other statistics is compared
 
 
