@@ -10,8 +10,9 @@ from ssd.config.schedule import fit_schedule
 from ssd.shipped_configs import is_shipped
 from ssd.training.options import TrainOptions
 
-# In place of the zoo's, which are for 8 TPU cores.
-FINE_TUNE_STEPS, FINE_TUNE_BATCH_SIZE = 2000, 16
+# In place of the zoo's, which are for training from an ImageNet backbone on 8 TPU cores. Rates that
+# follow from those by the linear rule are too low for a few thousand steps: docs/results.md.
+FINE_TUNE_STEPS, FINE_TUNE_BATCH_SIZE, FINE_TUNE_RATE = 2000, 16, 0.08
 # Steps of the kit's own configs are for some 300 images; fewer need fewer, more need more.
 _LEAST_EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 20, 100, 200
 
@@ -21,9 +22,9 @@ def fit_length(
 ) -> list[str]:
     """Fits steps, batch size and schedule of the config to the flags and to the data.
 
-    A config of one's own keeps its numbers unless a flag says otherwise; those of the kit are
+    A config of one's own keeps its numbers unless a flag says otherwise. Those of the kit are
     fitted to the number of images where neither `--steps` nor `--set train_config.num_steps` is
-    given.
+    given; the zoo's are brought to fine-tuning first, unless a `--set` speaks of train_config.
 
     Args:
       config: TrainEvalPipelineConfig; changed in place.
@@ -36,15 +37,19 @@ def fit_length(
     train_config = config.train_config
     notes: list[str] = []
     steps, batch_size = options.steps, options.batch_size
-    if is_shipped(config_path):
-        own_steps, own_batch_size = train_config.num_steps, train_config.batch_size
-        is_zoo = zoo.is_known(config_path.stem) and not _is_set(options, "")
-        if is_zoo and batch_size is None:
-            batch_size = FINE_TUNE_BATCH_SIZE
+    is_zoo = zoo.is_known(config_path.stem)
+    # Whoever sets a part of the zoo's schedule by hand is in charge of all of it.
+    is_ours = is_shipped(config_path) and not (is_zoo and _is_set(options, ""))
+    if is_ours:
+        if is_zoo:
+            notes += _brought_to_fine_tuning(train_config)
         if steps is None and not _is_set(options, "num_steps"):
-            wanted = FINE_TUNE_STEPS if is_zoo else own_steps
-            steps = steps_for(wanted, num_images, batch_size or own_batch_size)
-            notes = _length_lines(steps, batch_size or own_batch_size, train_config, num_images)
+            size = batch_size or train_config.batch_size
+            steps = steps_for(train_config.num_steps, num_images, size)
+            notes.append(
+                f"{steps} steps of {size} images: {steps * size / num_images:.0f} times through "
+                "the data; --steps and --batch-size decide otherwise"
+            )
     note = fit_schedule(train_config, num_steps=steps, batch_size=batch_size)
     return [*notes, note] if note else notes
 
@@ -61,13 +66,19 @@ def steps_for(num_steps: int, num_images: int, batch_size: int) -> int:
     return max(min(max(num_steps, least), most), min(_LEAST_STEPS, num_steps))
 
 
-def _length_lines(steps: int, batch_size: int, own: Any, num_images: int) -> list[str]:
-    if (steps, batch_size) == (own.num_steps, own.batch_size):
-        return []
+def _brought_to_fine_tuning(train_config: Any) -> list[str]:
+    """Makes a zoo schedule one of fine-tuning, in place; returns a line about it."""
+    kind = train_config.optimizer.WhichOneof("optimizer")
+    schedule = getattr(train_config.optimizer, kind).learning_rate.cosine_decay_learning_rate
+    own_rate, own_batch_size = schedule.learning_rate_base, train_config.batch_size
+    rate = min(own_rate, FINE_TUNE_RATE)
+    schedule.learning_rate_base = rate
+    schedule.warmup_learning_rate *= rate / own_rate
+    train_config.batch_size = FINE_TUNE_BATCH_SIZE
+    fit_schedule(train_config, num_steps=FINE_TUNE_STEPS, batch_size=None)
     return [
-        f"{steps} steps of {batch_size} images, {steps * batch_size / num_images:.0f} times "
-        f"through the data (the config's {own.num_steps} of {own.batch_size} are for other data); "
-        "--steps and --batch-size decide otherwise"
+        f"learning rate {rate:g} for {FINE_TUNE_BATCH_SIZE} images, as measured for fine-tuning "
+        f"(the zoo's {own_rate:g} for {own_batch_size} is for 8 TPU cores)"
     ]
 
 

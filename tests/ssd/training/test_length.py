@@ -49,24 +49,40 @@ def test_a_recipe_follows_the_data_and_its_schedule_follows():
     train_config, lines = fitted("small_data", 106)
     assert (train_config.num_steps, train_config.batch_size) == (663, 16)
     assert (cosine(train_config).total_steps, cosine(train_config).warmup_steps) == (663, 82)
-    assert lines[0].startswith(
-        "663 steps of 16 images, 100 times through the data (the config's 800"
-    )
+    assert lines[0].startswith("663 steps of 16 images: 100 times through the data")
     assert lines[1].startswith("learning rate fitted to this run: total_steps 800 -> 663")
 
 
 def test_for_the_data_it_was_made_for_nothing_changes():
     train_config, lines = fitted("small_data", 292)
-    assert (train_config.num_steps, train_config.batch_size, lines) == (800, 16, [])
+    assert (train_config.num_steps, train_config.batch_size) == (800, 16)
+    assert [line[:44] for line in lines] == ["800 steps of 16 images: 44 times through the"]
 
 
 def test_a_zoo_config_is_brought_to_fine_tuning():
     train_config, lines = fitted(ZOO, 1600)
     assert (train_config.num_steps, train_config.batch_size) == (2000, 16)
-    # 1/8 of the batch, 1/25 of the steps.
-    assert cosine(train_config).learning_rate_base == pytest.approx(0.08 / 8)
-    assert cosine(train_config).total_steps == 2000
-    assert "20 times through the data (the config's 50000 of 128" in lines[0]
+    # 1/25 of the steps.
+    rates = cosine(train_config)
+    assert (rates.total_steps, rates.warmup_steps) == (2000, 40)
+    assert rates.learning_rate_base == pytest.approx(0.08)
+    assert rates.warmup_learning_rate == pytest.approx(0.026666)
+    assert lines[0].startswith("learning rate 0.08 for 16 images")
+    assert lines[1].startswith("2000 steps of 16 images: 20 times through the data")
+
+
+def test_a_rate_for_512_images_is_brought_down():
+    train_config, _ = fitted("ssd_mobilenet_v2_320x320_coco17_tpu-8", 1600)
+    assert cosine(train_config).learning_rate_base == pytest.approx(0.08)
+    assert cosine(train_config).warmup_learning_rate == pytest.approx(0.013333)
+
+
+def test_another_batch_size_is_another_rate():
+    train_config, lines = fitted(ZOO, 1600, batch_size=4)
+    assert cosine(train_config).learning_rate_base == pytest.approx(0.02)
+    # 20 times 1600 / 4; of the zoo's 50000 steps 1000 are warm-up.
+    assert (train_config.num_steps, cosine(train_config).warmup_steps) == (8000, 160)
+    assert "learning_rate_base 0.08 -> 0.02" in lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -76,6 +92,7 @@ def test_a_zoo_config_is_brought_to_fine_tuning():
         ({"batch_size": 8}, (2000, 8)),
         ({"steps": 70, "batch_size": 8}, (70, 8)),
         ({"overrides": ("train_config.num_steps=90",)}, (90, 128)),
+        ({"overrides": ("train_config.batch_size=24",)}, (50000, 24)),
     ],
 )
 def test_flags_decide_for_a_zoo_config(flags, expected):
