@@ -8,6 +8,7 @@ Map, in the order of imports (each room knows only the rooms above it):
     models                    MobileNet, feature maps, box predictor, and the detector they form
     data                      TFRecords -> decoded, augmented, resized, padded batches
     zoo, checkpoint, optimizer, coco_metrics, visualize, predictor
+    run_report                curves, worst images and report.html of an evaluation or a run
     evaluate, detect, doctor, anchor_fit
     training                  flags -> plan -> session: steps, checkpoints, evaluation, resume
 

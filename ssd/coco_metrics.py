@@ -24,7 +24,7 @@ from ssd.metric_names import COCO_NAMES, class_names
 METRIC_NAMES = tuple(COCO_NAMES)
 
 # What each number says, and what is not there when it has no value.
-_ROWS = {
+MEANINGS = {
     "AP": ("average precision, IoU 0.50 to 0.95", "objects"),
     "AP50": ("average precision, IoU 0.50", "objects"),
     "AP75": ("average precision, IoU 0.75", "objects"),
@@ -179,7 +179,7 @@ def format_table(summary: dict[str, Any]) -> str:
     """Returns the summary as plain text for a screen: the 12 numbers, then one row per class."""
     lines = []
     for name in METRIC_NAMES:
-        meaning, absent = _ROWS[name]
+        meaning, absent = MEANINGS[name]
         value = summary[name]
         text = f"n/a (no {absent})" if value is None else f"{value:.4f}  {meaning}"
         lines.append(f"{name:<6} {text}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ssd import label_map as label_maps
 from ssd.data.record_index import index_records
 from ssd.data.record_verification import verify
 from ssd.errors import InputError
+from ssd.evaluated_image import EvaluatedImage
 from ssd.label_map import LabelMap
 from ssd.metrics_sets import ONLY_COCO, DetectionMetrics, MetricsSettings, format_metrics
 from ssd.predictor import Predictor, load_predictor, local_model
@@ -33,6 +34,7 @@ def evaluate(
     *,
     every: int = 1,
     settings: MetricsSettings = ONLY_COCO,
+    observer: Callable[[EvaluatedImage], None] | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Returns the COCO metrics of `predictor` on all images of `records`.
@@ -43,6 +45,7 @@ def evaluate(
       label_map: names the classes of the records (label text counts, see `data.decoder`).
       every: only each so-manieth record (`sample_1_of_n_examples`).
       settings: what to measure beside COCO's numbers.
+      observer: is told of every image, in the order of the records.
       progress: show a bar on stderr.
 
     Returns:
@@ -78,7 +81,9 @@ def evaluate(
             arrays = {name: np.asarray(value) for name, value in batch.items()}
             detections = predictor(arrays[InputFields.image])
             for row in range(len(arrays[InputFields.source_id])):
-                _add(metrics, arrays, detections, row)
+                image = _add(metrics, arrays, detections, row)
+                if observer is not None:
+                    observer(image)
             bar.update(len(arrays[InputFields.source_id]))
     return metrics.summarize()
 
@@ -88,23 +93,36 @@ def _add(
     batch: dict[str, np.ndarray],
     detections: dict[str, np.ndarray],
     row: int,
-) -> None:
+) -> EvaluatedImage:
+    """Adds a row of the batch to the metrics; returns it."""
     boxes = slice(0, int(batch[InputFields.num_groundtruth_boxes][row]))
     found = slice(0, int(detections[DetectionFields.num_detections][row]))
     height, width = batch[InputFields.original_image_size][row]
-    metrics.add(
+    image = EvaluatedImage(
+        number=metrics.coco.num_images,
         source_id=batch[InputFields.source_id][row].decode(),
         image_size=(int(height), int(width)),
         groundtruth_boxes=batch[InputFields.groundtruth_boxes][row, boxes],
         groundtruth_classes=batch[InputFields.groundtruth_classes][row, boxes],
         groundtruth_is_crowd=batch[InputFields.groundtruth_is_crowd][row, boxes],
-        groundtruth_area=batch[InputFields.groundtruth_area][row, boxes],
-        groundtruth_difficult=batch[InputFields.groundtruth_difficult][row, boxes],
-        groundtruth_group_of=batch[InputFields.groundtruth_group_of][row, boxes],
         detection_boxes=detections[DetectionFields.detection_boxes][row, found],
         detection_scores=detections[DetectionFields.detection_scores][row, found],
         detection_classes=detections[DetectionFields.detection_classes][row, found],
     )
+    metrics.add(
+        source_id=image.source_id,
+        image_size=image.image_size,
+        groundtruth_boxes=image.groundtruth_boxes,
+        groundtruth_classes=image.groundtruth_classes,
+        groundtruth_is_crowd=image.groundtruth_is_crowd,
+        groundtruth_area=batch[InputFields.groundtruth_area][row, boxes],
+        groundtruth_difficult=batch[InputFields.groundtruth_difficult][row, boxes],
+        groundtruth_group_of=batch[InputFields.groundtruth_group_of][row, boxes],
+        detection_boxes=image.detection_boxes,
+        detection_scores=image.detection_scores,
+        detection_classes=image.detection_classes,
+    )
+    return image
 
 
 def _require_same_classes(predictor: Predictor, label_map: LabelMap) -> None:
@@ -141,18 +159,34 @@ def run(
     records, labels, settings = _data(model, data, split, records, label_map)
     predictor = load_predictor(model, num_threads=threads)
     settings = settings.with_pascal_voc()
-    summary = evaluate(predictor, records, labels, settings=settings, progress=not as_json)
+    images: list[EvaluatedImage] = []
+    summary = evaluate(
+        predictor,
+        records,
+        labels,
+        settings=settings,
+        observer=images.append if output else None,
+        progress=not as_json,
+    )
     if output:
         folder = Path(output)
-        folder.mkdir(parents=True, exist_ok=True)
-        aside = folder / "metrics.json.tmp"
-        aside.write_text(json.dumps(summary, indent=1) + "\n")
-        os.replace(aside, folder / "metrics.json")
+        _save(summary, folder)
+        from ssd.run_report import of_evaluation  # late: only this needs matplotlib
+
+        name = getattr(predictor, "name", "") or model
+        of_evaluation.write(folder, model, name, records, labels, summary, images)
     if as_json:
         print(json.dumps(summary))
         return
     print(f"{getattr(predictor, 'name', model)} on {', '.join(records)}")
     print(format_metrics(summary))
+
+
+def _save(summary: dict[str, Any], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / "metrics.json.tmp"
+    aside.write_text(json.dumps(summary, indent=1) + "\n")
+    os.replace(aside, folder / "metrics.json")
 
 
 def _data(

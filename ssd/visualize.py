@@ -25,7 +25,7 @@ _LIGHT: Color = (255, 255, 255)
 _SHEET: Color = (24, 27, 33)
 
 # Fonts with more scripts than Pillow's own; the first one that is installed is used.
-_WIDE_FONTS = (
+WIDE_FONTS = (
     "NotoSansCJK-Regular.ttc", "NotoSans-Regular.ttf", "DejaVuSans.ttf", "Arial Unicode.ttf",
     "msyh.ttc", "malgun.ttf", "arial.ttf",
 )  # fmt: skip
@@ -266,7 +266,7 @@ def _is_latin(text: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _font(size: int, is_wide: bool) -> ImageFont.FreeTypeFont:
-    for name in _WIDE_FONTS if is_wide else ():
+    for name in WIDE_FONTS if is_wide else ():
         try:
             return ImageFont.truetype(name, size)
         except OSError:

@@ -98,6 +98,23 @@ def test_batches_are_resized_and_nothing_found_scores_zero(records, tiny_label_m
     assert images.max() > 200.0
 
 
+def test_the_observer_sees_every_image_in_order(records, tiny_label_map):
+    images = []
+    found = evaluate(
+        Perfect(tiny_label_map), records, tiny_label_map, observer=images.append, progress=False
+    )
+    assert found == evaluate(Perfect(tiny_label_map), records, tiny_label_map, progress=False)
+    assert [image.number for image in images] == [0, 1]
+    for image in images:
+        truth = TRUTH[image.image_size]
+        assert image.groundtruth_classes.tolist() == [class_id for class_id, _ in truth]
+        assert image.detection_classes.tolist() == [class_id for class_id, _ in truth]
+        assert image.detection_scores == pytest.approx([0.9] * len(truth))
+        np.testing.assert_allclose(image.detection_boxes, image.groundtruth_boxes, atol=1e-6)
+        assert not image.groundtruth_is_crowd.any()
+    assert len({image.source_id for image in images}) == 2
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [
@@ -162,7 +179,21 @@ class TestVerb:
         assert "AP50" in out
         written = json.loads((tmp_path / "made/here/metrics.json").read_text())
         assert written["AP50"] == pytest.approx(1.0)
-        assert [path.name for path in (tmp_path / "made/here").iterdir()] == ["metrics.json"]
+        files = {path.name for path in (tmp_path / "made/here").iterdir()}
+        assert files == {"metrics.json", "report.html", "report"}
+        page = (tmp_path / "made/here/report.html").read_text()
+        assert "Evaluation of model" in page
+        assert "2 images of" in page
+
+    def test_a_report_that_cannot_be_written_is_one_line(self, tiny_data, capsys, tmp_path):
+        (tmp_path / "report").write_text("")
+        self.run(data=str(tiny_data), as_json=False, output=str(tmp_path))
+        captured = capsys.readouterr()
+        assert "AP50" in captured.out
+        assert captured.err.splitlines()[-1].startswith(
+            f"no report: {tmp_path}/report.html: cannot"
+        )
+        assert (tmp_path / "metrics.json").is_file()
 
     def test_records_and_label_map(self, records, tiny_data, capsys):
         self.run(records=records, label_map=f"{tiny_data}/label_map.pbtxt")
