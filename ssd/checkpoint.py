@@ -7,13 +7,13 @@ original, which restores by object, finds every variable in our files too.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from ssd import checkpoint_folder
 from ssd.checkpoint_file import CheckpointFile, first_line, open_checkpoint
 from ssd.errors import InputError
 from ssd.models.detector import Detector
@@ -61,13 +61,18 @@ def restore_training(
     optimizer: SlotOptimizer,
     path: str | os.PathLike[str],
     averages: MovingAverages | None = None,
+    *,
+    loss_scale: Mapping[str, tf.Variable] | None = None,
 ) -> int:
     """Restores variables, the optimizer's slots, moving averages and step; returns the step.
+
+    `loss_scale` is set, too, where given: see `save`.
 
     Raises:
       InputError: anything is missing: this is no training checkpoint of this model and optimizer.
     """
     slots = stored_state.slot_variables(optimizer, averages, _trained_paths(detector))
+    slots |= {f"loss_scale/{name}": variable for name, variable in (loss_scale or {}).items()}
     file = open_checkpoint(path)
     _require(file, {key: tuple(slot.shape) for key, slot in slots.items()})
     wanted = {key: (slot, file.read(key)) for key, slot in slots.items()}
@@ -84,6 +89,7 @@ def save(
     optimizer: SlotOptimizer | None = None,
     averages: MovingAverages | None = None,
     *,
+    loss_scale: Mapping[str, tf.Variable] | None = None,
     keep: int = 5,
 ) -> str:
     """Writes `folder`/ckpt-`step` whole or not at all; returns its prefix.
@@ -91,55 +97,51 @@ def save(
     Args:
       folder: made if missing; its `checkpoint` state file then names the new checkpoint.
       detector, step, optimizer, averages: what is stored; without optimizer the model alone.
+      loss_scale: {name: variable}, stored as `loss_scale/<name>`; None: there is none.
       keep: older checkpoints beyond this many are deleted, after the new one is in place.
+
+    Raises:
+      InputError: a value is not finite, or the files cannot be written. Earlier checkpoints stay.
     """
+    _require_numbers(f"{folder}/ckpt-{step}", detector, optimizer, averages)
     root = tf.train.Checkpoint(
         step=tf.Variable(step, dtype=tf.int64), model=_tree(detector.checkpoint_variables())
     )
     if optimizer is not None:
         trained = [v.value for v in detector.network.trainable_variables]
         root.optimizer = stored_state.tree(optimizer, averages, trained, step)
+    if loss_scale is not None:
+        root.loss_scale = _tree(loss_scale)
     root.save_counter.assign(step)
-    name = f"ckpt-{step}"
-    aside = ""
     try:
-        os.makedirs(folder, exist_ok=True)
-        for left_over in Path(folder).glob(".writing-*"):  # of a process that was killed
-            shutil.rmtree(left_over, ignore_errors=True)
-        aside = tempfile.mkdtemp(prefix=".writing-", dir=folder)
-        root.write(f"{aside}/{name}")
-        # The index goes last: a checkpoint exists once its index does.
-        for file in sorted(os.listdir(aside)):
-            if file.startswith(name + ".data"):
-                os.replace(f"{aside}/{file}", f"{folder}/{file}")
-        os.replace(f"{aside}/{name}.index", f"{folder}/{name}.index")
-        _forget_old(Path(folder), name, keep)
+        with checkpoint_folder.written(Path(folder), step, keep=keep) as prefix:
+            root.write(prefix)
     except (OSError, tf.errors.OpError) as error:
         raise InputError(
-            f"{folder}/{name}: cannot be written ({first_line(error)}); earlier "
-            "checkpoints are untouched"
+            f"{folder}/ckpt-{step}: cannot be written ({first_line(error)}); earlier "
+            "checkpoints are untouched: free or mend the disk, and the same command goes on"
         ) from error
-    finally:
-        if aside:
-            shutil.rmtree(aside, ignore_errors=True)
-    return f"{folder}/{name}"
+    return f"{folder}/ckpt-{step}"
 
 
-def _forget_old(folder: Path, newest: str, keep: int) -> None:
-    numbered = sorted(
-        int(path.stem[5:]) for path in folder.glob("ckpt-*.index") if path.stem[5:].isdigit()
-    )
-    others = [n for n in numbered if f"ckpt-{n}" != newest]
-    kept = others[max(0, len(others) - (keep - 1)) :] if keep > 1 else []
-    names = [f"ckpt-{n}" for n in kept] + [newest]
-    lines = [f'model_checkpoint_path: "{newest}"']
-    lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
-    aside = folder / ".checkpoint.tmp"
-    aside.write_text("\n".join(lines) + "\n")
-    os.replace(aside, folder / "checkpoint")
-    for number in set(others) - set(kept):
-        for path in folder.glob(f"ckpt-{number}.*"):
-            path.unlink(missing_ok=True)
+def _require_numbers(
+    prefix: str,
+    detector: Detector,
+    optimizer: SlotOptimizer | None,
+    averages: MovingAverages | None,
+) -> None:
+    """Raises where a value is infinite or NaN: nobody could train on, or detect, from that."""
+    variables = {f"model/{key}": v for key, v in detector.checkpoint_variables().items()}
+    if optimizer is not None:
+        variables |= stored_state.slot_variables(optimizer, averages, _trained_paths(detector))
+    wrong = [key for key, v in variables.items() if not tf.reduce_all(tf.math.is_finite(v))]
+    if wrong:
+        raise InputError(
+            f"{prefix}: not written: {len(wrong)} of {len(variables)} variables are not finite, "
+            f"the first is {wrong[0]}; lower the learning rate (--set train_config.optimizer...) "
+            "or clip gradients (--set train_config.gradient_clipping_by_norm=10); earlier "
+            "checkpoints are untouched"
+        )
 
 
 def _trained_paths(detector: Detector) -> list[str]:
@@ -148,7 +150,7 @@ def _trained_paths(detector: Detector) -> list[str]:
     return [paths[id(v.value)] for v in detector.network.trainable_variables]
 
 
-def _tree(variables: dict[str, tf.Variable]) -> tf.Module:
+def _tree(variables: Mapping[str, tf.Variable]) -> tf.Module:
     """Returns nested modules whose attribute paths are the keys of `variables`."""
     root = tf.Module()
     for path, variable in variables.items():

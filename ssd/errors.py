@@ -47,7 +47,7 @@ def run_command(main: Callable[[], object], prog: str) -> int:
             # File and class names may hold what the terminal cannot show.
             stream.reconfigure(errors="backslashreplace")
     # SIGTERM unwinds like Ctrl-C, so that temporary files are removed on the way out.
-    signal.signal(signal.SIGTERM, _raise_interrupt)
+    signal.signal(signal.SIGTERM, raise_interrupt)
     try:
         main()
     except InputError as error:
@@ -68,5 +68,6 @@ def _say(prog: str, what: object, code: int) -> int:
     return code
 
 
-def _raise_interrupt(signum: int, frame: object) -> None:
+def raise_interrupt(signum: int, frame: object) -> None:
+    """The handler of SIGTERM in a command."""
     raise KeyboardInterrupt

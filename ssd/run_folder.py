@@ -44,8 +44,29 @@ class RunFolder:
         return self.path / "flags.json"
 
     def read_flags(self) -> dict[str, Any]:
-        """Returns what `flags` holds; {} where it is missing."""
-        return json.loads(self.flags.read_text()) if self.flags.is_file() else {}
+        """Returns what `flags` holds; {} where it is missing.
+
+        Raises:
+          InputError: it is damaged.
+        """
+        return _read_object(self.flags)
+
+    @property
+    def data(self) -> Path:
+        """The records that the run was started on."""
+        return self.path / "data.json"
+
+    def read_data(self) -> dict[str, Any]:
+        """Returns what `data` holds; {} where it is missing, as in runs of an older kit.
+
+        Raises:
+          InputError: it is damaged.
+        """
+        return _read_object(self.data)
+
+    def read_config(self) -> str:
+        """Returns the text of `config`."""
+        return self.config.read_text(encoding="utf-8", errors="replace")
 
     @property
     def restore_report(self) -> Path:
@@ -60,6 +81,21 @@ class RunFolder:
     def finished(self) -> Path:
         """Exists once the run has reached its last step and its last evaluation."""
         return self.path / "finished"
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError:  # no JSON, or no text at all
+        value = None
+    if not isinstance(value, dict):
+        raise InputError(
+            f"{path}: damaged: a JSON object was expected; put back a copy, or give --fresh to "
+            "start over in a new folder"
+        )
+    return value
 
 
 def newest_run(runs: Path = RUNS) -> RunFolder:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from ssd.training import step_lines
 
 
 class MetricsLog:
@@ -22,25 +23,11 @@ class MetricsLog:
         self, path: Path, step: int, *, metric: str = "AP", min_delta: float = 0.0
     ) -> None:
         self._path, self._metric, self._min_delta = path, metric, min_delta
-        text = path.read_text() if path.is_file() else ""
-        self._lines: list[dict[str, Any]] = []
-        for line in text.splitlines():
-            try:
-                evaluation = json.loads(line)
-            except json.JSONDecodeError:  # cut off while it was written
-                continue
-            if evaluation["step"] <= step:
-                self._lines.append(evaluation)
-        kept = "".join(json.dumps(line) + "\n" for line in self._lines)
-        if kept != text:
-            aside = path.with_name(path.name + ".tmp")
-            aside.write_text(kept)
-            os.replace(aside, path)
+        self._lines = step_lines.read_up_to(path, step)
 
     def append(self, evaluation: dict[str, Any]) -> None:
         """Adds a line; `evaluation` holds `step` and the metrics."""
-        with self._path.open("a") as file:
-            file.write(json.dumps(evaluation) + "\n")
+        step_lines.append(self._path, evaluation)
         self._lines.append(evaluation)
 
     def has(self, step: int) -> bool:
@@ -55,10 +42,34 @@ class MetricsLog:
         best, value = self.best, summary.get(self._metric)
         return not best or (value is not None and value > best)
 
+    def is_best_lost(self, kept: Sequence[int], step: int) -> bool:
+        """Whether the best weights so far are gone, so that those of `step` should be kept.
+
+        Args:
+          kept: the steps of the weights in `best/`. Later ones than `step` are there after a
+            damaged checkpoint, when steps are done again: they stay until their step has come.
+          step: being evaluated.
+        """
+        best = self.best_step
+        return best is not None and best not in kept and all(number <= step for number in kept)
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """All evaluations, by rising step."""
+        return list(self._lines)
+
     @property
     def best(self) -> float | None:
         """The highest value of the metric so far; None where nothing could be measured."""
         return max((v for v in self._values() if v is not None), default=None)
+
+    @property
+    def best_step(self) -> int | None:
+        """Of the evaluation whose weights are the best so far, see `is_best`; None without any."""
+        best = self.best
+        if not best:
+            return self._lines[-1]["step"] if self._lines else None
+        return next(line["step"] for line in self._lines if line.get(self._metric) == best)
 
     @property
     def since_best(self) -> int:
