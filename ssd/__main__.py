@@ -18,12 +18,23 @@ def main(argv: list[str]) -> None:
 
 
 def _train(arguments: dict) -> None:
+    from ssd.training import cluster
     from ssd.training import plan as plans
     from ssd.training.options import TrainOptions
 
-    del arguments["precision"]
     arguments["overrides"] = tuple(arguments["overrides"])
     options = TrainOptions(**arguments)
+    if options.deterministic:
+        # Before the plan, which looks at boxes with TensorFlow.
+        from ssd.training import determinism
+
+        determinism.make_deterministic()
+    if cluster.from_environment():
+        # Before the flags have proved right: workers meet before anything touches TensorFlow.
+        from ssd.training import workers
+
+        workers.train(options)
+        return
     plan = plans.resolve(options)
     # After the flags have proved right: TensorFlow takes its time to load.
     from ssd.training import session

@@ -186,5 +186,6 @@ def _opened_tf1(
 
 
 def first_line(error: Exception) -> str:
-    """Returns what TensorFlow says went wrong, without the op and the path in front."""
-    return str(error).strip().split("\n")[0].rsplit("; ", 1)[-1][:200]
+    """Returns what TensorFlow says went wrong, without the path in front and the op behind."""
+    line = str(error).strip().split("\n")[0].rsplit("; ", 1)[-1]
+    return line.split(" [Op:")[0][:200]

@@ -56,7 +56,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     add("--output", metavar="DIR", help="the run's folder (runs/<config>-<date>)")
     add("--steps", type=_positive, metavar="N", help="the schedule is fitted to it")
-    add("--batch-size", type=_positive, metavar="N", help="the learning rate is fitted to it")
+    add(
+        "--batch-size",
+        type=_batch_size,
+        metavar="N|auto",
+        help="the learning rate is fitted to it (auto: what fits into memory)",
+    )
     _add_overrides(parser)
     add(
         "--anchors",
@@ -64,7 +69,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="fit anchor_scale to the boxes (auto: only in the kit's own configs)",
     )
-    add("--precision", choices=("float32",), default="float32")
+    add(
+        "--precision",
+        choices=("float32", "mixed_float16", "mixed_bfloat16"),
+        default="float32",
+        help="of the network in training (mixed: faster on GPUs and TPUs made for it)",
+    )
     add("--eval-every", type=_positive, metavar="N", help="steps (a fifth of the run)")
     add("--checkpoint-every", type=_positive, metavar="N", help="steps (as --eval-every)")
     add(
@@ -100,6 +110,11 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         help="do not train the backbone, or its first N blocks",
     )
     add("--seed", type=int, default=0, metavar="N")
+    add(
+        "--deterministic",
+        action="store_true",
+        help="the same command gives the same weights to the bit (slower)",
+    )
     add("--fresh", action="store_true", help="start over into a new folder")
     add(
         "--batch-norm-statistics",
@@ -195,6 +210,12 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value
+
+
+def _batch_size(text: str) -> int | str:
+    if text != "auto" and not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text} is neither a positive number nor auto")
+    return text if text == "auto" else int(text)
 
 
 def _part_to_freeze(text: str) -> str:

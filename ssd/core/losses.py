@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from ssd.core import replicas
 from ssd.core.classification_losses import sigmoid_focal as sigmoid_focal
 from ssd.core.localization_losses import smooth_l1 as smooth_l1
 from ssd.core.types import TensorLike
@@ -13,6 +14,6 @@ def num_matches_normalizer(reg_weights: TensorLike) -> tf.Tensor:
     """Returns the float32 scalar that losses are divided by: the matched weight, at least 1.
 
     Args:
-      reg_weights: float32 [B, A]; the sum runs over the whole batch.
+      reg_weights: float32 [B, A]; the sum runs over the whole batch, that of all replicas.
     """
-    return tf.maximum(tf.reduce_sum(reg_weights), 1.0)
+    return tf.maximum(replicas.summed(tf.reduce_sum(reg_weights)), 1.0)

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from ssd.data import record_faults
+from ssd.data.batch_slice import BatchSlice
 from ssd.data.decoder import ANY_NUMBER_OF_CLASSES, Decoder, Example
 from ssd.data.example_order import EpochOrder, ExampleOrder, WeightedOrder
 from ssd.data.record_index import RecordIndex
@@ -120,7 +121,9 @@ class ExampleSource:
             f"run out: free some and start again"
         )
 
-    def dataset(self, first: int, end: int | None, make: MakeExample) -> tf.data.Dataset:
+    def dataset(
+        self, first: int, end: int | None, make: MakeExample, part: BatchSlice | None = None
+    ) -> tf.data.Dataset:
         """Returns examples first, first + 1, ... as `make(number)` builds them, in this order.
 
         The first unusable record ends the iteration with an error that `input_pipeline.explain`
@@ -130,13 +133,26 @@ class ExampleSource:
           first: number of the first example.
           end: number after the last one; None for an endless dataset.
           make: int64 [] -> example; calls `load`. It may fail for an unusable record only.
+          part: only its examples; `first` and `end` are multiples of its batch size then.
         """
+        if part is None:
+            return self._dataset(first, end, make, lambda number: self.refuse(number, make))
+        return self._dataset(
+            part.positions(first),
+            None if end is None else part.positions(end),
+            lambda position: make(part.example(position)),
+            lambda position: self.refuse(part.example(position), make),
+        )
+
+    def _dataset(
+        self, first: int, end: int | None, make: MakeExample, refuse: Callable[[int], None]
+    ) -> tf.data.Dataset:
         stop = np.iinfo(np.int64).max if end is None else end
         starts = tf.data.Dataset.range(first, stop, _CHUNK)
         examples = starts.flat_map(
             lambda start: _chunk(make, start, tf.minimum(start + _CHUNK, stop))
         )
-        checked = functools.partial(self._without_gap, make)
+        checked = functools.partial(_without_gap, refuse)
         examples = examples.scan(tf.constant(first, tf.int64), checked)
         return examples.filter(lambda is_mark, _: ~is_mark).map(lambda _, example: example)
 
@@ -156,24 +172,26 @@ class ExampleSource:
             is_usable &= tf.reduce_all(is_known)
         return tf.debugging.Assert(is_usable, [boxes, class_indices])
 
-    def _without_gap(
-        self, make: MakeExample, expected: tf.Tensor, element: Example
-    ) -> tuple[tf.Tensor, tuple[tf.Tensor, Example]]:
-        example = dict(element)
-        number, is_mark = example.pop(_NUMBER), example.pop(_IS_MARK)
 
-        def refuse(number: np.int64) -> bool:
-            self.refuse(int(number), make)
-            return False
+def _without_gap(
+    refuse: Callable[[int], None], expected: tf.Tensor, element: Example
+) -> tuple[tf.Tensor, tuple[tf.Tensor, Example]]:
+    """One step of a scan: the next number, and the element without its own; `refuse`s a gap."""
+    example = dict(element)
+    number, is_mark = example.pop(_NUMBER), example.pop(_IS_MARK)
 
-        checked = tf.cond(
-            tf.equal(number, expected),
-            lambda: tf.constant(True),
-            lambda: tf.numpy_function(refuse, [expected], tf.bool),
-        )
-        with tf.control_dependencies([checked]):
-            following = expected + tf.cast(~is_mark, tf.int64)
-            return following, (is_mark, {k: tf.identity(v) for k, v in example.items()})
+    def refused(number: np.int64) -> bool:
+        refuse(int(number))
+        return False
+
+    checked = tf.cond(
+        tf.equal(number, expected),
+        lambda: tf.constant(True),
+        lambda: tf.numpy_function(refused, [expected], tf.bool),
+    )
+    with tf.control_dependencies([checked]):
+        following = expected + tf.cast(~is_mark, tf.int64)
+        return following, (is_mark, {k: tf.identity(v) for k, v in example.items()})
 
 
 def _refuse_record(

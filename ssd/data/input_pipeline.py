@@ -17,6 +17,7 @@ from ssd import image_resizer_builder
 from ssd.core.image_resizer import ImageResizer, resize_bilinear_legacy
 from ssd.data import augmentation, augmentation_builder, input_reader
 from ssd.data.augmentation import Augmentation
+from ssd.data.batch_slice import BatchSlice
 from ssd.data.decoder import Decoder, Example
 from ssd.data.example_source import ExampleSource
 from ssd.data.groundtruth import (
@@ -56,6 +57,7 @@ def train_dataset(
     num_epochs: int = 0,
     drop_remainder: bool = True,
     merge_multiple_label_boxes: bool = False,
+    part: BatchSlice | None = None,
 ) -> tf.data.Dataset:
     """Returns a dataset of training batches, endless without `num_epochs`.
 
@@ -78,6 +80,7 @@ def train_dataset(
       num_epochs: after so many passes over the records the dataset ends; 0: never.
       drop_remainder: False: a last batch may be smaller.
       merge_multiple_label_boxes: see `groundtruth.merge_equal_boxes`.
+      part: the rows of every batch to read, for one of several workers; a last batch is full then.
 
     Returns:
       Batches: image float32 [B, H, W, 3], or 1 channel where the resizer makes it gray, in 0..255;
@@ -110,9 +113,10 @@ def train_dataset(
         return of_fixed_shape(example, num_classes, max_number_of_boxes)
 
     end = len(record_index) * num_epochs if num_epochs else None
-    examples = source.dataset(start_example, end, make)
+    examples = source.dataset(start_example, end, make, part)
     drops = drop_remainder or end is None
-    return examples.batch(batch_size, drop_remainder=drops).prefetch(_PREFETCHED_BATCHES)
+    rows = part.count if part else batch_size
+    return examples.batch(rows, drop_remainder=drops).prefetch(_PREFETCHED_BATCHES)
 
 
 def num_train_batches(config: Any, record_index: RecordIndex) -> int | None:
@@ -175,12 +179,13 @@ def train_dataset_from_config(
     start_example: int = 0,
     record_index: RecordIndex | None = None,
     label_map: LabelMap | None = None,
+    part: BatchSlice | None = None,
 ) -> tf.data.Dataset:
     """Returns `train_dataset` as a TrainEvalPipelineConfig message asks for it.
 
     Args:
       config: the message; model.ssd, train_config and train_input_reader are read.
-      seed, start_example: as for `train_dataset`.
+      seed, start_example, part: as for `train_dataset`.
       record_index, label_map: what `input_reader` opens for this section; opened here when None.
 
     Raises:
@@ -206,6 +211,7 @@ def train_dataset_from_config(
         num_epochs=reader.num_epochs,
         drop_remainder=reader.drop_remainder,
         merge_multiple_label_boxes=config.train_config.merge_multiple_label_boxes,
+        part=part,
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +25,8 @@ _HEADER = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
 _START = 12  # bytes shown of what is no TFRecord file
 _CRC_MASK_DELTA = 0xA282EAD8
+# By thread: (file, offset, begin) of the read that it is in, for who asks why nothing comes.
+_reads: dict[int, tuple[str, int, float]] = {}
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,8 @@ def read_record(file: str, offset: int, length: int) -> bytes:
         bytes do not fit their checksum.
     """
     framed_size = length + _CRC.size
+    thread = threading.get_ident()
+    _reads[thread] = (file, offset, time.monotonic())
     try:
         descriptor = os.open(file, os.O_RDONLY)
         try:
@@ -141,6 +147,8 @@ def read_record(file: str, offset: int, length: int) -> bytes:
             f"{file}: record at byte {offset}: {error.strerror}; it could be read when the run "
             f"began; put the file back and start again"
         ) from error
+    finally:
+        _reads.pop(thread, None)
     if len(framed) < framed_size:
         raise InputError(
             f"{file}: record at byte {offset}: {len(framed)} of {framed_size} bytes are there; the "
@@ -155,6 +163,12 @@ def read_record(file: str, offset: int, length: int) -> bytes:
             f"write it again"
         )
     return data
+
+
+def being_read() -> list[tuple[float, str, int]]:
+    """Returns (seconds so far, file, byte) of the reads that some thread is in now."""
+    now = time.monotonic()
+    return [(now - begun, file, offset) for file, offset, begun in list(_reads.values())]
 
 
 def _scan(file: str) -> np.ndarray:

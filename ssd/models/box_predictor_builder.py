@@ -73,7 +73,7 @@ def _build(
         "kernel_size": values.kernel_size,
         "class_prediction_bias_init": values.class_prediction_bias_init,
         "use_depthwise": values.use_depthwise,
-        "dropout_rate": 1.0 - values.dropout_keep_probability if values.use_dropout else 0.0,
+        "dropout_rate": 1.0 - values.dropout_keep_probability if values.use_dropout else None,
     }
     if kind == "convolutional_box_predictor":
         return ConvolutionalBoxPredictor(

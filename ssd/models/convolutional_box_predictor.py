@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from ssd.models.box_predictor import BOX, CLASS, Columns
+from ssd.models.box_predictor import BOX, CLASS, Columns, dropped_out
 from ssd.models.hyperparams import ConvHyperparams
 
 
@@ -25,7 +25,8 @@ class ConvolutionalBoxPredictor(keras.layers.Layer):
       use_depthwise: a head is a depthwise convolution, normalized and activated, and a 1x1 one.
       class_prediction_bias_init: initial bias of every class column; heads with use_depthwise
         begin at 0 all the same, as the original's.
-      dropout_rate: share of the class heads' inputs that training sets to 0.
+      dropout_rate: share of the class heads' inputs that training sets to 0; None: there is no
+        dropout, which counts as a layer in checkpoints even at 0.
       apply_sigmoid_to_scores: class predictions are scores, in training too.
     """
 
@@ -41,7 +42,7 @@ class ConvolutionalBoxPredictor(keras.layers.Layer):
         kernel_size: int = 1,
         use_depthwise: bool = False,
         class_prediction_bias_init: float = 0.0,
-        dropout_rate: float = 0.0,
+        dropout_rate: float | None = None,
         apply_sigmoid_to_scores: bool = False,
         name: str = "box_predictor",
     ) -> None:
@@ -51,7 +52,7 @@ class ConvolutionalBoxPredictor(keras.layers.Layer):
         self.min_depth, self.max_depth = min_depth, max_depth
         self.num_layers_before_predictor = num_layers_before_predictor
         self.apply_sigmoid_to_scores = apply_sigmoid_to_scores
-        self.dropout = keras.layers.Dropout(dropout_rate) if dropout_rate else None
+        self.dropout_rate = dropout_rate
 
         self.num_anchors_per_location = tuple(num_anchors_per_location)
         self.kernel_size = kernel_size
@@ -106,11 +107,15 @@ class ConvolutionalBoxPredictor(keras.layers.Layer):
         ]
 
     def call(
-        self, feature_maps: list[tf.Tensor], training: bool | None = None
+        self,
+        feature_maps: list[tf.Tensor],
+        training: bool | None = None,
+        seed: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Returns box_encodings [B, A, 4] and class_predictions_with_background [B, A, C+1].
 
         Anchors are ordered by level (finest first), then cell row by row, then anchor in the cell.
+        `seed` (int [2]) decides what dropout drops in training.
         """
         boxes, classes = [], []
         for level, features in enumerate(feature_maps):
@@ -118,8 +123,8 @@ class ConvolutionalBoxPredictor(keras.layers.Layer):
             for conv, batch_norm in self.shared_layers[level]:
                 x = self.hyperparams.activate(batch_norm(conv(x), training=training))
             boxes.append(self.columns.box_rows(self._head(self.box_heads[level], x, training)))
-            if self.dropout is not None:
-                x = self.dropout(x, training=training)
+            if training:
+                x = dropped_out(x, self.dropout_rate, seed, level)
             logits = self._head(self.class_heads[level], x, training)
             classes.append(self.columns.class_rows(logits))
         class_predictions = tf.concat(classes, axis=1)
@@ -139,7 +144,7 @@ class ConvolutionalBoxPredictor(keras.layers.Layer):
     def checkpoint_layers(self) -> dict[str, keras.layers.Layer]:
         """Layers by their path in checkpoints, below `_box_predictor`."""
         paths: dict[str, keras.layers.Layer] = {}
-        first = 0 if self.dropout is None else 1  # Dropout counts as a layer there.
+        first = 0 if self.dropout_rate is None else 1  # Dropout counts as a layer there.
         for what, attribute, heads, begin in (
             (BOX, "_box_encoder_layers", self.box_heads, 0),
             (CLASS, "_class_predictor_layers", self.class_heads, first),

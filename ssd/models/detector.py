@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ssd.core import target_assigner
+from ssd.core import replicas, target_assigner
 from ssd.core.anchor_generators import AnchorGenerator, Size
 from ssd.core.box_coder import BoxCoder
 from ssd.core.image_resizer import ImageResizer
@@ -31,12 +31,19 @@ class SsdNetwork(keras.Model):
         self.box_predictor = box_predictor
 
     def call(
-        self, inputs: tf.Tensor, training: bool | None = None
+        self,
+        inputs: tf.Tensor,
+        training: bool | None = None,
+        seed: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor | list[tf.Tensor]]:
-        """Returns predictions (PredictionFields) of float32 [B, H, W, 3] in [-1, 1]."""
+        """Returns predictions (PredictionFields) of float32 [B, H, W, 3] in [-1, 1].
+
+        Whatever the layers compute in, what leaves the network is float32.
+        """
         feature_maps = self.feature_extractor(inputs, training=training)
-        predictions = self.box_predictor(feature_maps, training=training)
-        return {**predictions, PredictionFields.feature_maps: feature_maps}
+        predictions = self.box_predictor(feature_maps, training=training, seed=seed)
+        maps = [tf.cast(feature_map, tf.float32) for feature_map in feature_maps]
+        return {**predictions, PredictionFields.feature_maps: maps}
 
 
 class Detector:
@@ -127,9 +134,17 @@ class Detector:
         is_padded = self.image_resizer.has_padding
         return self.postprocess(predictions, true_image_shape[tf.newaxis] if is_padded else None)
 
-    def predict(self, preprocessed: tf.Tensor, training: bool = False) -> dict:
-        """Returns box_encodings [B, A, 4], class_predictions_with_background [B, A, C+1], maps."""
-        predictions = self.network(preprocessed, training=training)
+    def predict(
+        self, preprocessed: tf.Tensor, training: bool = False, seed: tf.Tensor | None = None
+    ) -> dict:
+        """Returns box_encodings [B, A, 4], class_predictions_with_background [B, A, C+1], maps.
+
+        Args:
+          preprocessed: of `preprocess`.
+          training: batch norms take the statistics of the batch.
+          seed: int [2], of the draw of dropout; needed in training where the config asks for it.
+        """
+        predictions = self.network(preprocessed, training=training, seed=seed)
         if self._anchors is None:
             predictions[PredictionFields.image_size] = tf.shape(preprocessed)[1:3]
         return predictions
@@ -150,6 +165,7 @@ class Detector:
         predictions: dict[str, tf.Tensor],
         groundtruth: dict[str, tf.Tensor],
         seed: tf.Tensor | None = None,
+        targets: target_assigner.Targets | None = None,
     ) -> dict[str, tf.Tensor]:
         """Returns the named scalars whose sum is minimized.
 
@@ -158,25 +174,28 @@ class Detector:
           groundtruth: groundtruth_boxes [B, G, 4], groundtruth_classes_one_hot [B, G, C],
             groundtruth_weights [B, G] (0 in padded rows).
           seed: int [2], of the draw of random_example_sampler.
+          targets: of `assign_targets`, where they are known already.
 
         Returns:
-          float32 scalars localization_loss and classification_loss; see SsdLoss. Regularization
+          float32 scalars localization_loss and classification_loss; see SsdLoss. Of several
+          replicas each returns what its images add to the loss of the global batch. Regularization
           is not in them: see `regularization_loss`.
         """
         anchors = self.anchors_of(predictions)
         return self.losses(
             predictions[PredictionFields.box_encodings],
             predictions[PredictionFields.class_predictions_with_background],
-            self.assign_targets(groundtruth, anchors),
+            self.assign_targets(groundtruth, anchors) if targets is None else targets,
             unmatched_class_label=self.unmatched_class_label,
             decode=lambda encodings: self.box_coder.decode(encodings, anchors),
             seed=seed,
         )
 
     def regularization_loss(self) -> tf.Tensor:
-        """Returns the float32 scalar sum of all kernels' regularizers."""
+        """Returns the float32 scalar sum of all kernels' regularizers; of n replicas, 1/n of it."""
         terms = self.network.losses
-        return tf.add_n(terms) if terms else tf.constant(0.0)
+        total = tf.add_n(terms) if terms else tf.constant(0.0)
+        return total if replicas.count() == 1 else total / replicas.count()
 
     def postprocess(
         self, predictions: dict[str, tf.Tensor], true_image_shapes: tf.Tensor | None = None

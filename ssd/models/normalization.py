@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from ssd.core import replicas
 from ssd.errors import InputError
 
 # tf_slim's values, which the schema's empty `group_norm {}` stands for.
@@ -23,8 +24,9 @@ class FusedBatchNormalization(keras.layers.Layer):
         pipeline.config.
       epsilon: added to the variance.
       center, scale: whether there is a beta, and a gamma.
-      is_synchronized: `sync_batch_norm`: the moving variance follows the biased variance, as the
-        original's synchronized layer has it.
+      is_synchronized: `sync_batch_norm`: where several replicas train, the batch is that of all of
+        them together, otherwise each replica's own; and the moving variance follows the biased
+        variance, as the original's synchronized layer has it.
       frozen: the moving statistics normalize in training too and stay as they are; gamma and beta
         are trained all the same (`freeze_batchnorm`).
     """
@@ -63,8 +65,14 @@ class FusedBatchNormalization(keras.layers.Layer):
         )
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Returns the normalized [B, H, W, C]; updates the moving statistics if `training`."""
+        """Returns the normalized [B, H, W, C]; updates the moving statistics if `training`.
+
+        Of several replicas each updates its own copy of the statistics. Where the layer is not
+        synchronized they differ then, until the training step replaces them by their mean.
+        """
         is_training = bool(training) and not self.frozen
+        if is_training and self.is_synchronized and replicas.count() > 1:
+            return self._over_all_replicas(inputs)
         channels = inputs.shape[-1]
         outputs = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
@@ -84,6 +92,29 @@ class FusedBatchNormalization(keras.layers.Layer):
             self.moving_mean.assign(outputs.batch_mean)
             self.moving_variance.assign(variance)
         return outputs.y
+
+    def _over_all_replicas(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The same in training, with the statistics of the batches of all replicas together."""
+        values = tf.cast(inputs, tf.float32)
+        # From here means are counted: squares of large means would swallow small variances.
+        origin = tf.stop_gradient(tf.convert_to_tensor(self.moving_mean))
+        mean, variance = tf.nn.moments(values, axes=[0, 1, 2])
+        offset = mean - origin
+        # All replicas have as many images; one exchange gives E[x] and E[x^2] around the origin.
+        packed = replicas.summed(tf.stack([offset, variance + tf.square(offset)]))
+        offset, square = tf.unstack(packed / replicas.count())
+        mean, variance = origin + offset, square - tf.square(offset)
+        outputs = tf.nn.batch_normalization(
+            values,
+            mean,
+            variance,
+            offset=tf.convert_to_tensor(self.beta) if self.center else None,
+            scale=tf.convert_to_tensor(self.gamma) if self.scale else None,
+            variance_epsilon=self.epsilon,
+        )
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(self.momentum * moving + (1.0 - self.momentum) * tf.stop_gradient(batch))
+        return tf.cast(outputs, inputs.dtype)
 
     def _with_biased_batch(self, updated: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
         """The updated variance as if the batch's part of it had been divided by N, not N - 1."""

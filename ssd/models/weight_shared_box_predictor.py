@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from ssd.models.box_predictor import BOX, CLASS, Columns
+from ssd.models.box_predictor import BOX, CLASS, Columns, dropped_out
 from ssd.models.hyperparams import ConvHyperparams
 
 
@@ -27,7 +27,8 @@ class WeightSharedBoxPredictor(keras.layers.Layer):
       use_depthwise: towers and heads are separable convolutions.
       has_normalized_towers: the normalizer of the hyperparameters follows each tower convolution,
         which then has no bias of its own.
-      dropout_rate: share of the class head's inputs that training sets to 0.
+      dropout_rate: share of the class head's inputs that training sets to 0; None: there is no
+        dropout, which counts as a layer in checkpoints even at 0.
       apply_conv_hyperparams_to_heads, apply_conv_hyperparams_pointwise: separable heads, and the
         pointwise halves of separable towers, follow the hyperparameters too.
       converts_to_sigmoid: outside of training the class predictions are scores already.
@@ -47,7 +48,7 @@ class WeightSharedBoxPredictor(keras.layers.Layer):
         share_prediction_tower: bool,
         use_depthwise: bool,
         has_normalized_towers: bool = True,
-        dropout_rate: float = 0.0,
+        dropout_rate: float | None = None,
         apply_conv_hyperparams_to_heads: bool = False,
         apply_conv_hyperparams_pointwise: bool = False,
         converts_to_sigmoid: bool = False,
@@ -110,7 +111,7 @@ class WeightSharedBoxPredictor(keras.layers.Layer):
         self.class_head = head(
             anchors * columns.num_class_columns, class_prediction_bias_init, "ClassPredictor"
         )
-        self.dropout = keras.layers.Dropout(dropout_rate) if dropout_rate else None
+        self.dropout_rate = dropout_rate
         # Per level: nothing, or a 1x1 convolution and its normalization.
         self.projections: list[list[keras.layers.Layer]] = [[] for _ in range(num_levels)]
 
@@ -130,11 +131,15 @@ class WeightSharedBoxPredictor(keras.layers.Layer):
             ]
 
     def call(
-        self, feature_maps: list[tf.Tensor], training: bool | None = None
+        self,
+        feature_maps: list[tf.Tensor],
+        training: bool | None = None,
+        seed: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Returns box_encodings [B, A, 4] and class_predictions_with_background [B, A, C+1].
 
         Anchors are ordered by level (finest first), then cell row by row, then anchor in the cell.
+        `seed` (int [2]) decides what dropout drops in training.
         """
         boxes, classes = [], []
         for level, features in enumerate(feature_maps):
@@ -146,8 +151,8 @@ class WeightSharedBoxPredictor(keras.layers.Layer):
             class_features = box_features
             if CLASS in self.tower_names:
                 class_features = self._tower(CLASS, level, x, training)
-            if self.dropout is not None:
-                class_features = self.dropout(class_features, training=training)
+            if training:
+                class_features = dropped_out(class_features, self.dropout_rate, seed, level)
             boxes.append(self.columns.box_rows(self.box_head(box_features)))
             classes.append(self.columns.class_rows(self.class_head(class_features)))
         class_predictions = tf.concat(classes, axis=1)
@@ -169,7 +174,7 @@ class WeightSharedBoxPredictor(keras.layers.Layer):
     def checkpoint_layers(self) -> dict[str, keras.layers.Layer]:
         """Layers by their path in checkpoints, below `_box_predictor`."""
         # Layers without variables count there too: dropout, normalization if any, activation.
-        first = 0 if self.dropout is None else 1
+        first = 0 if self.dropout_rate is None else 1
         per_conv = 3 if self.has_normalized_towers else 2
         paths = {
             "_box_prediction_head/_box_encoder_layers/0": self.box_head,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import keras
+import tensorflow as tf
 
+from ssd.core import replicas
 from ssd.learning_rate import Schedule
 
 
@@ -48,6 +50,31 @@ class SlotOptimizer(keras.optimizers.Optimizer):
             ]
             for name, value in self._initial_values.items()
         }
+
+    def apply(
+        self,
+        grads: Sequence[tf.Tensor | None],
+        trainable_variables: Sequence[keras.Variable] | None = None,
+    ) -> None:
+        """Updates the variables with gradients that belong to the whole global batch.
+
+        Of several replicas each updates its own copies, all with the same gradients; Keras' own
+        way would sum the gradients over the replicas once more.
+        """
+        if replicas.count() == 1:
+            super().apply(grads, trainable_variables)
+            return
+        if trainable_variables is None:
+            raise ValueError("several replicas need to be told the variables")
+        learning_rate = tf.convert_to_tensor(self.learning_rate)
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            if gradient is not None:
+                self.update_step(gradient, variable.value, learning_rate)
+        self.count_step()
+
+    def count_step(self) -> None:
+        """Counts a step without an update."""
+        replicas.own(self.iterations.value).assign_add(1)
 
     def slot(self, name: str, variable: keras.Variable) -> keras.Variable:
         """Returns what is kept under `name` for `variable`."""

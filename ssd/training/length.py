@@ -8,13 +8,13 @@ from typing import Any
 from ssd import zoo
 from ssd.config.schedule import fit_schedule
 from ssd.shipped_configs import is_shipped
-from ssd.training.options import TrainOptions
+from ssd.training.options import AUTO, TrainOptions
 
 # In place of the zoo's, which are for training from an ImageNet backbone on 8 TPU cores. Rates that
 # follow from those by the linear rule are too low for a few thousand steps: docs/results.md.
 FINE_TUNE_STEPS, FINE_TUNE_BATCH_SIZE, FINE_TUNE_RATE = 2000, 16, 0.08
 # Steps of the kit's own configs are for some 300 images; fewer need fewer, more need more.
-_LEAST_EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 20, 100, 200
+_LEAST_EPOCHS, _MOST_EPOCHS, _LEAST_STEPS = 20, 60, 200
 
 
 def fit_length(
@@ -37,6 +37,7 @@ def fit_length(
     train_config = config.train_config
     notes: list[str] = []
     steps, batch_size = options.steps, options.batch_size
+    assert batch_size != AUTO  # it is a number by now
     is_zoo = zoo.is_known(config_path.stem)
     # Whoever sets a part of the zoo's schedule by hand is in charge of all of it.
     is_ours = is_shipped(config_path) and not (is_zoo and _is_set(options, ""))
@@ -55,11 +56,11 @@ def fit_length(
 
 
 def steps_for(num_steps: int, num_images: int, batch_size: int) -> int:
-    """Returns `num_steps`, but no fewer than 20 epochs and no more than 100, and 200 or more.
+    """Returns `num_steps`, but no fewer than 20 epochs and no more than 60, and 200 or more.
 
     Example:
-      >>> [steps_for(800, count, 16) for count in (10, 50, 106, 292, 2000)]
-      [200, 313, 663, 800, 2500]
+      >>> [steps_for(400, count, 16) for count in (10, 50, 106, 292, 2000)]
+      [200, 200, 398, 400, 2500]
     """
     per_epoch = num_images / batch_size
     least, most = round(_LEAST_EPOCHS * per_epoch), -(-_MOST_EPOCHS * num_images // batch_size)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
+
+AUTO: Final = "auto"  # --batch-size: see batch_choice
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,9 @@ class TrainOptions:
     checkpoint: str = "auto"
     output: str | None = None
     steps: int | None = None
-    batch_size: int | None = None
+    batch_size: int | Literal["auto"] | None = None
     overrides: tuple[str, ...] = ()
+    precision: str = "float32"
     anchors: str = "auto"
     eval_every: int | None = None
     checkpoint_every: int | None = None
@@ -29,13 +32,19 @@ class TrainOptions:
     moving_average_decay: float | None = None
     freeze: str | None = None
     seed: int = 0
+    deterministic: bool = False
     fresh: bool = False
     batch_norm_statistics: str = "reestimated"
+
+    def stored(self) -> dict[str, Any]:
+        """Returns what a run's folder keeps of its flags: its identity, and who chose the batch."""
+        return {**self.identity(), "batch_size": self.batch_size}
 
     def identity(self) -> dict[str, Any]:
         """Returns the flags outside of the config that decide a run's weights."""
         return {
             "seed": self.seed,
             "checkpoint": self.checkpoint,
+            "precision": self.precision,
             "batch_norm_statistics": self.batch_norm_statistics,
         }

@@ -15,11 +15,13 @@ from ssd.errors import InputError
 from ssd.label_map import LabelMap
 from ssd.run_folder import RunFolder
 from ssd.shipped_configs import DEFAULT_CONFIG, DEMO_CONFIG, find_config, is_shipped
+from ssd.training.batch_choice import with_batch_size
 from ssd.training.config_flags import apply_flags
+from ssd.training.data_identity import data_identity
 from ssd.training.fitted_anchors import fit_anchors
 from ssd.training.length import fit_length
 from ssd.training.options import TrainOptions
-from ssd.training.run_choice import choose_run
+from ssd.training.run_choice import Wanted, choose_run
 from ssd.training.run_data import fill_data, fit_num_classes, label_map_path, open_records
 
 
@@ -31,20 +33,24 @@ class Plan:
       config: TrainEvalPipelineConfig message with every path and number of this run.
       label_map: of the training records.
       train_records, val_records: where each of them is; None where nothing is to be evaluated on.
+      data: which records these are; see `data_identity`.
       run: its folder; not made yet.
       checkpoint: what to fine-tune from; None for random weights.
       resumes: `run` exists, is unfinished and has the same config.
       notes: lines for the screen: what was chosen and why.
+      config_name: of the file that `config` began as.
     """
 
     config: Any
     label_map: LabelMap
     train_records: RecordIndex
     val_records: RecordIndex | None
+    data: dict[str, Any]
     run: RunFolder
     checkpoint: str | None
     resumes: bool
     notes: tuple[str, ...]
+    config_name: str = ""
 
 
 def resolve(options: TrainOptions) -> Plan:
@@ -65,19 +71,37 @@ def resolve(options: TrainOptions) -> Plan:
     notes += fit_num_classes(config, labels, config_path)
     train_records, val_records, record_notes = open_records(config, labels)
     notes += record_notes
-    notes += fit_length(config, config_path, options, num_images=len(train_records))
     apply_flags(config, options)
     notes += fit_anchors(config, config_path, options, train_records, labels)
+    sized, batch_notes = with_batch_size(
+        config, config_path, options, num_images=len(train_records)
+    )
+    notes += batch_notes
+    notes += fit_length(config, config_path, sized, num_images=len(train_records))
     if config.train_config.num_steps < 1:
         raise InputError(
             f"{config_path}: train_config.num_steps is {config.train_config.num_steps}; "
             "give --steps N"
         )
-    run, resumes = choose_run(config, config_path, options)
+    data = data_identity(train_records, val_records)
+    choice = choose_run(Wanted(config, options.identity(), labels, data), config_path, options)
+    run, resumes = choice.run, choice.resumes
+    notes += choice.notes
     # Killed before its first save: it begins again, from the same weights.
     has_saved = resumes and any(run.checkpoints.glob("ckpt-*.index"))
     checkpoint = None if has_saved else _choose_checkpoint(config, config_path, options, notes)
-    return Plan(config, labels, train_records, val_records, run, checkpoint, resumes, tuple(notes))
+    return Plan(
+        config,
+        labels,
+        train_records,
+        val_records,
+        data,
+        run,
+        checkpoint,
+        resumes,
+        tuple(notes),
+        config_path.stem,
+    )
 
 
 def _choose_checkpoint(

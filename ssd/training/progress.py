@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -10,9 +11,12 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from ssd.training.batch_counts import has_no_match
+
 _LOG_EVERY = 100
 _Batch = TypeVar("_Batch")
 _PARTS = ("localization_loss", "classification_loss", "regularization_loss")
+_SHOWN = (*_PARTS, "total_loss")
 
 
 class Progress:
@@ -66,22 +70,27 @@ class Progress:
         """The mean losses since the last line, the speed, and the time to go."""
         seconds = self._seconds + time.perf_counter() - self._since
         per_step = seconds / len(self._window)
-        mean = {
-            name: sum(losses[name] for losses in self._window) / len(self._window)
-            for name in self._window[0]
-        }
+        mean = {name: _mean([losses[name] for losses in self._window]) for name in _SHOWN}
+        unmatched = sum(has_no_match(losses) for losses in self._window)
+        warning = f"  NO ANCHOR matched a box in {unmatched} batches" if unmatched else ""
         minutes, rest = divmod(int(per_step * (self._num_steps - step)), 60)
         tqdm.write(
             f"step {step}/{self._num_steps}: {losses_text(mean)}  "
             f"lr {self._window[-1]['learning_rate']:.4g}  "
             f"{self._batch_size / per_step:.1f} images/s, "
             f"{self._waited / seconds:.0%} input wait  "
-            f"{minutes}m{rest:02d}s to go",
+            f"{minutes}m{rest:02d}s to go{warning}",
             file=sys.stdout,
         )
         sys.stdout.flush()
         self._window, self._seconds, self._waited = [], 0.0, 0.0
         self._since = time.perf_counter()
+
+
+def _mean(values: list[float]) -> float:
+    """Of the finite ones: a step that loss scaling skips may have a loss that is not."""
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else math.nan
 
 
 def losses_text(losses: dict[str, float]) -> str:
