@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf import text_format
 
-from ssd import checkpoint, checkpoint_file
+from ssd import checkpoint, checkpoint_file, checkpoint_folder
 from ssd.config.messages import TrainEvalPipelineConfig
 from ssd.errors import InputError
 from ssd.optimizer import build_optimizer
@@ -285,6 +285,98 @@ def test_damaged_data_changes_nothing(tiny_detector, tmp_path, damage):
         checkpoint.restore_model(tiny_detector, prefix)
     assert "\n" not in str(caught.value)
     require_equal(values(tiny_detector), before)
+
+
+DAMAGES = {
+    "cut data": lambda prefix: os.truncate(f"{prefix}.data-00000-of-00001", 100_000),
+    "empty data": lambda prefix: os.truncate(f"{prefix}.data-00000-of-00001", 0),
+    "no data": lambda prefix: os.remove(f"{prefix}.data-00000-of-00001"),
+    "a flipped bit": lambda prefix: flip_bit(Path(f"{prefix}.data-00000-of-00001")),
+    "cut index": lambda prefix: os.truncate(f"{prefix}.index", 5_000),
+    "empty index": lambda prefix: os.truncate(f"{prefix}.index", 0),
+    "zeros for an index": lambda prefix: Path(f"{prefix}.index").write_bytes(bytes(9_000)),
+}
+
+
+def flip_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 16
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_the_newest_readable_one_is_gone_on_from(tiny_detector, optimizer, tmp_path, damage):
+    saved = {}
+    for step in (2, 3):
+        shift(tiny_detector, 0.5)
+        saved[step] = values(tiny_detector)
+        checkpoint.save(tmp_path, tiny_detector, step, optimizer)
+    damage(f"{tmp_path}/ckpt-3")
+
+    def restore(prefix: str) -> int:
+        return checkpoint.restore_training(tiny_detector, optimizer, prefix)
+
+    step, number, lines = checkpoint_folder.restore_newest(tmp_path, restore)
+    assert (step, number, int(optimizer.iterations)) == (2, 2, 2)
+    require_equal(values(tiny_detector), saved[2])
+    (line,) = lines
+    assert line.startswith(f"DAMAGED, not used: {tmp_path}/ckpt-3")
+    assert "\n" not in line
+    # Its step comes again, and takes its place.
+    tiny_detector.network.trainable_variables[0].assign_add(
+        tf.ones_like(tiny_detector.network.trainable_variables[0])
+    )
+    again = values(tiny_detector)
+    checkpoint.save(tmp_path, tiny_detector, 3, optimizer)
+    shift(tiny_detector, 1.0)
+    assert checkpoint_folder.restore_newest(tmp_path, restore) == (3, 3, [])
+    require_equal(values(tiny_detector), again)
+
+
+def test_the_index_of_another_model_is_passed_over(tiny_detector, optimizer, tmp_path, shared):
+    checkpoint.save(tmp_path, tiny_detector, 2, optimizer)
+    other = checkpoint_file.find_prefix(
+        shared / "checkpoints/ssd_mobilenet_v2_fpnlite_050_224_coco80"
+    )
+    for suffix in (".index", ".data-00000-of-00001"):
+        shutil.copy(f"{other}{suffix}", f"{tmp_path}/ckpt-7{suffix}")
+    step, _, lines = checkpoint_folder.restore_newest(
+        tmp_path, lambda prefix: checkpoint.restore_training(tiny_detector, optimizer, prefix)
+    )
+    assert step == 2
+    assert "ckpt-7: model/" in lines[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe" * 40, b"model_checkpoint_path: 7"])
+def test_a_damaged_state_file_is_in_nobodys_way(tiny_detector, tmp_path, content):
+    for step in (9, 10):
+        checkpoint.save(tmp_path, tiny_detector, step)
+    (tmp_path / "checkpoint").write_bytes(content)
+    assert checkpoint_file.open_checkpoint(tmp_path).step() == 10
+    checkpoint.save(tmp_path, tiny_detector, 11)
+    assert "ckpt-11" in (tmp_path / "checkpoint").read_text()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("what", ["weight", "statistic", "slot"])
+def test_what_is_not_finite_is_not_written(tiny_detector, optimizer, tmp_path, what, value):
+    checkpoint.save(tmp_path, tiny_detector, 5, optimizer)
+    layer = "model/_feature_extractor/classification_backbone/layer_with_weights-"
+    variable, key = {
+        "weight": (tiny_detector.network.trainable_variables[0], f"{layer}0/kernel"),
+        "statistic": (tiny_detector.network.non_trainable_variables[0], f"{layer}1/moving_mean"),
+        "slot": (optimizer.momentums[0], f"{layer}0/kernel/.OPTIMIZER_SLOT/optimizer/momentum"),
+    }[what]
+    broken = variable.numpy()
+    broken.flat[broken.size // 2] = value
+    variable.assign(broken)
+    with pytest.raises(
+        InputError,
+        match=rf"ckpt-6: not written: 1 of \d+ variables are not finite, the first is "
+        rf"{re.escape(key)}; lower the learning rate .* earlier checkpoints are untouched$",
+    ):
+        checkpoint.save(tmp_path, tiny_detector, 6, optimizer)
+    assert checkpoint_folder.numbers(tmp_path) == [5]
 
 
 def test_another_model_changes_nothing(tiny_detector, shared):

@@ -29,6 +29,16 @@ def run(*arguments: str, folder: Path, project: Path) -> subprocess.CompletedPro
     [
         pytest.param(["train", "--steps", "0"], r"--steps: 0 is not a positive number", id="zero"),
         pytest.param(["train", "--steps", "many"], r"--steps: .*many", id="no number"),
+        pytest.param(
+            ["train", "--batch-size", "all"],
+            r"--batch-size: all is neither a positive number nor auto;",
+            id="batch of words",
+        ),
+        pytest.param(["train", "--batch-size", "0"], r"--batch-size: 0 is neither", id="no batch"),
+        pytest.param(["train", "--batch-size", "-4"], r"--batch-size", id="negative batch"),
+        pytest.param(
+            ["train", "--precision", "float16"], r"--precision: .*'float16'", id="no precision"
+        ),
         pytest.param(["train", "--stepz", "3"], r"--stepz", id="misspelt"),
         pytest.param(["train", "--step", "3"], r"--step", id="abbreviated"),
         pytest.param(
@@ -118,6 +128,24 @@ def test_flags_of_train(monkeypatch):
         "o",
         "moving",
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], (None, "float32")),
+        (["--batch-size", "auto", "--precision", "mixed_bfloat16"], ("auto", "mixed_bfloat16")),
+        (["--batch-size", "012", "--precision", "mixed_float16"], (12, "mixed_float16")),
+    ],
+)
+def test_batch_size_and_precision_of_train(monkeypatch, arguments, expected):
+    from ssd.training import plan, session
+
+    given = []
+    monkeypatch.setattr(plan, "resolve", lambda options: "plan")
+    monkeypatch.setattr(session, "run", lambda plan, options: given.append(options))
+    command_line.main(["train", *arguments])
+    assert (given[0].batch_size, given[0].precision) == expected
 
 
 def test_flags_of_evaluate_and_detect(monkeypatch):

@@ -56,7 +56,7 @@ def checksum(names: list[str]) -> int:
 
 
 def predictions_of(detector: Detector, images: np.ndarray, training: bool) -> list[np.ndarray]:
-    predictions = detector.predict(images, training=training)
+    predictions = detector.predict(images, training=training, seed=np.array([3, 4]))
     return [predictions[part].numpy() for part in PARTS]
 
 

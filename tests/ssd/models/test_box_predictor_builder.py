@@ -40,7 +40,7 @@ def test_a_convolutional_predictor():
     assert found.columns.box_encodings_clip_range == (-1.0, 2.0)
     assert found.apply_sigmoid_to_scores
     # Dropout is on unless it is switched off.
-    assert found.dropout.rate == 0.25
+    assert found.dropout_rate == 0.25
     assert [pairs[0][0].filters for pairs in found.shared_layers] == [10, 20]
     assert [head[-1].filters for head in found.box_heads] == [12, 24]
     assert [head[0].kernel_size for head in found.class_heads] == [(3, 3), (3, 3)]
@@ -57,7 +57,7 @@ def test_a_weight_shared_predictor():
     assert [conv.filters for conv in found.tower_convs[CLASSES]] == [10, 10]
     assert (found.box_head.filters, found.class_head.filters) == (18, 24)
     assert found.converts_to_sigmoid
-    assert found.dropout is None
+    assert found.dropout_rate is None
     assert built(SHARED, "num_layers_before_predictor: 0").tower_convs == {BOXES: [], CLASSES: []}
 
 

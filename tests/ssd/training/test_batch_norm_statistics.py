@@ -32,7 +32,7 @@ def detector_of(network) -> SimpleNamespace:
         image_size=(2, 5),
         image_resizer=FixedShapeResizer(2, 5),
         preprocess=lambda images: images / 10.0,
-        predict=lambda images, training: network(images, training=training),
+        predict=lambda images, training, seed: network(images, training=training),
         loss=lambda predictions, batch, seed: {
             "localization_loss": tf.reduce_mean(predictions),
             "classification_loss": 100.0,

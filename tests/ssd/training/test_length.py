@@ -28,13 +28,13 @@ def cosine(train_config):
 @pytest.mark.parametrize(
     ("num_images", "batch_size", "expected"),
     [
-        (1, 16, 200),  # 100 times 1 / 16: the least there is
-        (50, 16, 313),  # 312.5: no picture is seen less often than 100 times
+        (1, 16, 200),  # 60 times 1 / 16: the least there is
+        (101, 16, 379),  # 378.75: no picture is seen less often than 60 times
         (292, 16, 800),  # 44 times
-        (639, 16, 799 + 1),
-        (2000, 16, 2500),  # 20 times
+        (640, 16, 800),  # 20 times
+        (2000, 16, 2500),
         (292, 4, 1460),
-        (292, 64, 457),
+        (292, 64, 274),
     ],
 )
 def test_steps_for(num_images, batch_size, expected):
@@ -47,16 +47,16 @@ def test_short_configs_stay_short():
 
 def test_a_recipe_follows_the_data_and_its_schedule_follows():
     train_config, lines = fitted("small_data", 106)
-    assert (train_config.num_steps, train_config.batch_size) == (663, 16)
-    assert (cosine(train_config).total_steps, cosine(train_config).warmup_steps) == (663, 82)
-    assert lines[0].startswith("663 steps of 16 images: 100 times through the data")
-    assert lines[1].startswith("learning rate fitted to this run: total_steps 800 -> 663")
+    assert (train_config.num_steps, train_config.batch_size) == (398, 16)
+    assert (cosine(train_config).total_steps, cosine(train_config).warmup_steps) == (398, 49)
+    assert lines[0].startswith("398 steps of 16 images: 60 times through the data")
+    assert lines[1].startswith("learning rate fitted to this run: total_steps 400 -> 398")
 
 
 def test_for_the_data_it_was_made_for_nothing_changes():
     train_config, lines = fitted("small_data", 292)
-    assert (train_config.num_steps, train_config.batch_size) == (800, 16)
-    assert [line[:44] for line in lines] == ["800 steps of 16 images: 44 times through the"]
+    assert (train_config.num_steps, train_config.batch_size) == (400, 16)
+    assert [line[:44] for line in lines] == ["400 steps of 16 images: 22 times through the"]
 
 
 def test_a_zoo_config_is_brought_to_fine_tuning():
@@ -103,10 +103,10 @@ def test_flags_decide_for_a_zoo_config(flags, expected):
 def test_a_learning_rate_by_hand_leaves_a_recipe_fitted():
     path = "train_config.optimizer.momentum_optimizer.learning_rate.cosine_decay_learning_rate"
     train_config, _ = fitted("small_data", 106, overrides=(f"{path}.learning_rate_base=0.03",))
-    assert train_config.num_steps == 663
+    assert train_config.num_steps == 398
     assert cosine(train_config).learning_rate_base == pytest.approx(0.03)
 
 
 def test_a_config_of_ones_own_keeps_its_numbers():
     train_config, lines = fitted("small_data", 10_000, place="elsewhere/my.config")
-    assert (train_config.num_steps, train_config.batch_size, lines) == (800, 16, [])
+    assert (train_config.num_steps, train_config.batch_size, lines) == (400, 16, [])

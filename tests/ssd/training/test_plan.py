@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ssd import label_map as label_maps
 from ssd.config import pipeline
 from ssd.errors import InputError
 from ssd.training import plan as plans
@@ -48,6 +49,8 @@ def begin(plan, checkpoint_step: int | None = None, **flags) -> None:
     plan.run.path.mkdir(parents=True, exist_ok=True)
     identity = TrainOptions(**flags).identity()
     plan.run.flags.write_text(json.dumps(identity))
+    plan.run.data.write_text(json.dumps(plan.data))
+    label_maps.save(plan.label_map, plan.run.label_map)
     pipeline.save(plan.config, plan.run.config)
     if checkpoint_step is not None:
         plan.run.checkpoints.mkdir()
@@ -222,8 +225,8 @@ class TestResume:
         plan.run.finished.touch()
         with pytest.raises(
             InputError,
-            match=r"run: this run is finished; give more --steps with "
-            r"another --output, or --fresh",
+            match=r"^run: this run is finished, nothing was done. To train on from its weights: "
+            r"--checkpoint run --steps N with another --output; to train again: --fresh$",
         ):
             resolve(options(tiny_data))
         assert resolve(options(tiny_data, fresh=True)).run.path == Path("run-2")
@@ -240,8 +243,18 @@ class TestResume:
         begin(resolve(options(tiny_data)), checkpoint_step=4)
         with pytest.raises(
             InputError,
-            match=r"run: holds a run with another config \(\d+ lines "
-            r"differ, first: .*\); give another --output, or --fresh",
+            match=r"^run: holds a run with another config \(2 lines differ, first: "
+            r"- matched_threshold: 0\.5\); give another --output, or --fresh",
+        ):
+            other = "model.ssd.matcher.argmax_matcher.matched_threshold=0.625"
+            resolve(options(tiny_data, overrides=(other,)))
+
+    def test_another_length_does_not_go_on(self, tiny_data):
+        begin(resolve(options(tiny_data, steps=40)), checkpoint_step=4)
+        with pytest.raises(
+            InputError,
+            match=r"^run: holds a run of 40 steps, not 77: its learning rates follow from its "
+            r"length; give --steps 40 to go on with it; give another --output, or --fresh",
         ):
             resolve(options(tiny_data, steps=77))
 

@@ -26,7 +26,7 @@ def begin(
 ) -> Callable[..., None]:
     """(training records, validation records) -> begins to train on them, up to the model."""
 
-    def build(config: object, seed: int) -> None:
+    def build(config: object, **settings: object) -> None:
         raise ModelIsBuiltError
 
     def begin_training(train_records: str, val_records: str | None = None) -> None:

@@ -73,6 +73,8 @@ def test_one_step_is_rate_times_gradient(tiny_detector, optimizer, batch, regula
         "regularization_loss",
         "total_loss",
         "learning_rate",
+        "boxes",
+        "matched_anchors",
     }
     parts = losses["localization_loss"] + losses["classification_loss"]
     parts += losses["regularization_loss"] if regularized else 0.0
