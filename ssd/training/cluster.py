@@ -86,7 +86,8 @@ def _cluster(jobs: Any, task: Any) -> Cluster | None:
                 f"{_VARIABLE}: {address} is given {addresses.count(address)} times; every worker "
                 "needs an address of its own"
             )
-    job, index = task["type"], task.get("index")
+    job = task["type"]
+    index: Any = task.get("index")
     if isinstance(index, str) and index.isdigit():  # some launchers quote it
         index = int(index)
     if (job, index) not in tasks or isinstance(index, bool):

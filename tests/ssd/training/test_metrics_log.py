@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ssd.training.metrics_log import MetricsLog
 
 
@@ -79,3 +81,48 @@ def test_without_anything_found_the_newest_weights_are_kept(tmp_path):
     metrics = log(tmp_path / "m", 20, {"step": 10, "AP": None}, {"step": 20, "AP": 0.0})
     assert metrics.is_best({"AP": 0.0})
     assert metrics.is_best({"AP": None})
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((), None),
+        ((0.2, 0.5, 0.5, 0.1), 20),
+        ((None, 0.3), 20),
+        ((0.0, None, 0.0), 30),  # nothing found yet: the newest
+    ],
+)
+def test_the_step_of_the_best_weights(tmp_path, values, expected):
+    lines = [{"step": 10 * (n + 1), "AP": value} for n, value in enumerate(values)]
+    assert log(tmp_path / "metrics.jsonl", 100, *lines).best_step == expected
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        ((20,), False),
+        ((), True),
+        ((10,), True),
+        ((40,), False),  # its own step comes again
+        ((30,), True),  # came again, and is not the best this time
+        ((10, 20), False),  # killed before the older one was deleted
+    ],
+)
+def test_best_weights_that_are_gone(tmp_path, kept, expected):
+    metrics = log(tmp_path / "metrics.jsonl", 30, {"step": 10, "AP": 0.2}, {"step": 20, "AP": 0.5})
+    assert metrics.is_best_lost(kept, 30) is expected
+
+
+def test_without_evaluations_nothing_is_gone(tmp_path):
+    assert not MetricsLog(tmp_path / "metrics.jsonl", 0).is_best_lost((), 10)
+
+
+def test_garbage_is_removed(tmp_path):
+    """What a power cut may leave of a file."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(
+        b'{"step": 10, "AP": 0.5}\n\x00\x00\xff\xfe\n12\n{"AP": 0.9}\n{"step": 20, "AP": 0.4}\n{"ste'
+    )
+    metrics = MetricsLog(path, 20)
+    assert [line["step"] for line in metrics.lines] == [10, 20]
+    assert path.read_text() == '{"step": 10, "AP": 0.5}\n{"step": 20, "AP": 0.4}\n'

@@ -241,12 +241,12 @@ class TestResume:
 
     def test_another_config_does_not_go_on(self, tiny_data):
         begin(resolve(options(tiny_data)), checkpoint_step=4)
+        other = "model.ssd.matcher.argmax_matcher.matched_threshold=0.625"
         with pytest.raises(
             InputError,
             match=r"^run: holds a run with another config \(2 lines differ, first: "
             r"- matched_threshold: 0\.5\); give another --output, or --fresh",
         ):
-            other = "model.ssd.matcher.argmax_matcher.matched_threshold=0.625"
             resolve(options(tiny_data, overrides=(other,)))
 
     def test_another_length_does_not_go_on(self, tiny_data):
