@@ -155,6 +155,7 @@ def test_convert(data):
 def test_train_leaves_what_scripts_rely_on(trained):
     names = {path.name for path in trained.iterdir()}
     assert {"pipeline.config", "label_map.pbtxt", "checkpoints", "best", "metrics.jsonl"} <= names
+    assert {"report.html", "losses.jsonl"} <= names
     assert any(name.startswith("events.out.tfevents.") for name in names)
     lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 _ORDER = "Only the speed and the order of reading; with shuffle, all records are shuffled."
 _TF1_QUEUE = "Queue sizes of the TF1 input pipeline."
-_DRAWING = "Only what the original draws into TensorBoard; `detect` draws pictures."
+_DRAWING = "Only what is drawn into TensorBoard: here always 8 images, from score 0.3 on."
 _DISTRIBUTION = "TF1 parameter servers and TPUs only; replicas of one machine train in step."
 _TF1_EVALUATION = "Concerns the original's separate evaluation process."
 
