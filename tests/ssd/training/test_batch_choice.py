@@ -183,6 +183,9 @@ def test_what_else_differs_is_what_is_complained_about(tiny_data, machine):
     machine["free"] = 1.0 * GB
     with pytest.raises(InputError, match=r"^run: holds a run with --precision float32, not mixed_"):
         plan_of(tiny_data, output="run", precision="mixed_bfloat16")
+    clipped = "train_config.gradient_clipping_by_norm=7"
+    with pytest.raises(InputError, match=r"\(1 lines differ, first: \+ gradient_clipping"):
+        plan_of(tiny_data, output="run", overrides=(clipped,))
 
 
 @pytest.mark.slow

@@ -121,7 +121,8 @@ def test_garbage_is_removed(tmp_path):
     """What a power cut may leave of a file."""
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(
-        b'{"step": 10, "AP": 0.5}\n\x00\x00\xff\xfe\n12\n{"AP": 0.9}\n{"step": 20, "AP": 0.4}\n{"ste'
+        b'{"step": 10, "AP": 0.5}\n\x00\x00\xff\xfe\n12\n{"AP": 0.9}\n'
+        b'{"step": 20, "AP": 0.4}\n{"ste'
     )
     metrics = MetricsLog(path, 20)
     assert [line["step"] for line in metrics.lines] == [10, 20]

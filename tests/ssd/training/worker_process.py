@@ -30,6 +30,7 @@ def recording(log: Path, make_train_step: Callable[..., Any]) -> Callable[..., A
                 file.write(json.dumps(line) + "\n")
             return losses
 
+        step.get_concrete_function = train_step.get_concrete_function  # asked for its memory
         return step
 
     return make
