@@ -170,13 +170,18 @@ def _time(run: Run) -> tuple[float, float]:
 
 def _kill(run: Run, sent: signal.Signals, delay: float, steps: int = 0) -> None:
     """Starts the command and kills it `delay` seconds after so many steps of its own."""
-    begun = time.time()
+    before, begun = max(run.saved_step(), 0), time.time()
     process = run.start()
-    if steps:
+
+    def has_made(count: int) -> bool:
         # Until its first own step, the file is that of the process before.
-        target = max(run.saved_step(), 0) + steps
-        process.wait_until(lambda: run.logged_step(begun) >= target)
-    time.sleep(delay)
+        return run.logged_step(begun) >= before + count
+
+    if steps:
+        process.wait_until(lambda: has_made(steps))
+        time.sleep(delay)
+    else:
+        process.wait_until(lambda: time.time() > begun + delay or has_made(1))
     process.send(sent)
     code = process.wait()
     print(

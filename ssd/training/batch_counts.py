@@ -39,8 +39,8 @@ class BatchCounts:
         self._without_match += has_no_match(values)
         lines: list[str] = []
         for key, known, what in (
-            (NUM_DROPPED_BOXES, self._dropped, "are no numbers (NaN)"),
-            (NUM_TRUNCATED_BOXES, self._truncated, "are more than max_number_of_boxes"),
+            (NUM_DROPPED_BOXES, self._dropped, "no number (NaN)"),
+            (NUM_TRUNCATED_BOXES, self._truncated, "beyond max_number_of_boxes"),
         ):
             counts = np.asarray(batch[key])
             if counts.any():
@@ -86,7 +86,7 @@ def _new_images(known: dict[str, int], ids: np.ndarray, counts: np.ndarray, what
     for row in np.flatnonzero(counts):
         name, count = ids[row].decode("utf-8", "replace"), int(counts[row])
         if name not in known and len(known) < _MOST_NAMES:
-            lines.append(f"{name}: {count} boxes are left out: they {what}")
+            lines.append(f"{name}: {count} box{'es' * (count > 1)} left out: {what}")
         known[name] = max(known.get(name, 0), count)
     return lines
 

@@ -106,9 +106,11 @@ class TrainingSession:
             try:
                 self._train()
             except Stopped as stopped:
-                text = f"at step {self.step}, saved {self.save_checkpoint()}; the same command"
-                self.write_page(f"stopped {text} goes on")
-                raise Stopped(f"{stopped}: stopped {text} goes on") from None
+                saved = f"saved {self.save_checkpoint()}"
+                print(saved, flush=True)  # the page takes a moment
+                text = f"stopped at step {self.step}, {saved}; the same command goes on"
+                self.write_page(text)
+                raise Stopped(f"{stopped}: {text}") from None
 
     def _train(self) -> None:
         if self._is_evaluation_due():  # stopped between a step and its evaluation

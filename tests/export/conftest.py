@@ -39,7 +39,9 @@ class SmallNetwork(keras.Model):
             _PER_CELL * (NUM_CLASSES + 1), 1, kernel_initializer=wide
         )
 
-    def call(self, inputs: tf.Tensor, training: bool | None = None) -> dict[str, object]:
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, seed: tf.Tensor | None = None
+    ) -> dict[str, object]:
         x = tf.nn.relu6(self.batch_norm(self.stem(inputs), training=training))
         x = tf.nn.relu6(self.depthwise(x))
         rows = _CELLS[0] * _CELLS[1] * _PER_CELL

@@ -50,11 +50,11 @@ def test_batches_that_teach_nothing():
 def test_boxes_left_out_are_named_once():
     counts = BatchCounts(COMMAND)
     assert counts.add(values(3, 5), batch("a b", dropped=(0, 2))) == [
-        "b: 2 boxes are left out: they are no numbers (NaN)"
+        "b: 2 boxes left out: no number (NaN)"
     ]
     # Once per image, however often it comes; the other way is counted apart.
     assert counts.add(values(3, 5), batch("b c", dropped=(2, 0), truncated=(0, 4))) == [
-        "c: 4 boxes are left out: they are more than max_number_of_boxes"
+        "c: 4 boxes left out: beyond max_number_of_boxes"
     ]
     assert counts.summary() == [
         "boxes left out: 2 that are no numbers (NaN) (b), 4 beyond "

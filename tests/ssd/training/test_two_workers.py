@@ -135,20 +135,28 @@ def begun(launcher: Launcher) -> str:
     return str(launcher.folder / "begun/best")
 
 
-def synchronized(begun: str) -> tuple[str, ...]:
+def settings(*overrides: str) -> tuple[str, ...]:
+    return tuple(word for override in overrides for word in ("--set", override))
+
+
+def frozen() -> tuple[str, ...]:
+    return settings(
+        "model.ssd.freeze_batchnorm=true", "train_config.fine_tune_checkpoint_type=full"
+    )
+
+
+def synchronized() -> tuple[str, ...]:
+    """Towers have no normalization then: the checkpoint has tensors that the model has not."""
     norm = "{ decay: 0.9 scale: true epsilon: 0.001 }"
     parts = ("feature_extractor", "box_predictor.weight_shared_convolutional_box_predictor")
-    settings = [f"model.ssd.{part}.conv_hyperparams.sync_batch_norm={norm}" for part in parts]
-    return ("--checkpoint", "none", *(word for s in settings for word in ("--set", s)))
+    return settings(
+        *(f"model.ssd.{part}.conv_hyperparams.sync_batch_norm={norm}" for part in parts),
+        "train_config.fine_tune_checkpoint_type=matching",
+    )
 
 
-def frozen(begun: str) -> tuple[str, ...]:
-    wanted = ("model.ssd.freeze_batchnorm=true", "train_config.fine_tune_checkpoint_type=full")
-    return ("--checkpoint", begun, *(word for s in wanted for word in ("--set", s)))
-
-
-def as_it_is(begun: str) -> tuple[str, ...]:
-    return ("--checkpoint", "none")
+def as_it_is() -> tuple[str, ...]:
+    return settings("train_config.fine_tune_checkpoint_type=full")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +166,7 @@ def as_it_is(begun: str) -> tuple[str, ...]:
 )
 def test_the_curve_of_one_process(launcher, begun, setting, tolerance):
     name = setting.__name__
-    flags = (*setting(begun), "--eval-every", "10")
+    flags = ("--checkpoint", begun, *setting(), "--eval-every", "10")
     launcher.alone(name, *flags, "--output", f"{name}-alone")
     with launcher.workers(name, *flags, "--output", name) as (chief, other):
         out, err = chief.communicate(timeout=600)
