@@ -8,8 +8,7 @@ Map, in the order of imports:
     flatbuffer         a converted .tflite put in order: names, order of outputs, options, checks
     metadata_writer    the metadata FlatBuffer
     metadata           labels and descriptions inside a .tflite
-    calibration        real images that set the ranges of an int8 file
-    weight_rounding    depthwise kernels on the steps of int8
+    quantization       int8: calibration images, weights on its steps
     tflite             detector -> bytes of a .tflite
     verify             what each file scores, and what it may lose
     report             export_report.json

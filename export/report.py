@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from export import verify
-from export.calibration import CalibrationSet
 from export.detection_op import input_size, options_of
 from export.options import TfliteOptions
+from export.quantization.calibration import CalibrationSet
 from export.source import ExportSource, Records
 from export.verify import Score, ScoredFile
 

@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 
 from export import flatbuffer
-from export.calibration import Batches
 from export.detection_op import (
     DetectionOpOptions,
     center_size_anchors,
@@ -21,7 +20,8 @@ from export.detection_op import (
     options_of,
     post_process_function,
 )
-from export.weight_rounding import depthwise_kernels_rounded
+from export.quantization.calibration import Batches
+from export.quantization.weight_rounding import depthwise_kernels_rounded
 from ssd.models.detector import Detector
 from ssd.standard_fields import PredictionFields
 from ssd.tflite_file import DETECTION_OUTPUTS

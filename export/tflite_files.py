@@ -10,10 +10,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from export import calibration, metadata, source, tflite, verify
-from export.calibration import CalibrationSet
+from export import metadata, source, tflite, verify
 from export.detection_op import input_size
 from export.options import QUANTIZE_CHOICES, TfliteOptions
+from export.quantization import calibration
+from export.quantization.calibration import CalibrationSet
 from export.report import build_report
 from export.source import ExportSource, Records
 from export.verify import Score, ScoredFile

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.weight_rounding import depthwise_kernels_rounded, round_kernel
+from export.quantization.weight_rounding import depthwise_kernels_rounded, round_kernel
 
 
 def kernel_of(steps: list[float], step: float) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export import calibration
+from export.quantization import calibration
 from ssd import label_map as label_maps
 from ssd.errors import InputError
 
