@@ -290,6 +290,8 @@ def kill_after(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background jobs ignore SIGINT, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         deadline = time.monotonic() + PATIENCE
         while not is_time() and process.poll() is None and time.monotonic() < deadline:
