@@ -194,7 +194,8 @@ class Detector:
     def regularization_loss(self) -> tf.Tensor:
         """Returns the float32 scalar sum of all kernels' regularizers; of n replicas, 1/n of it."""
         terms = self.network.losses
-        total = tf.add_n(terms) if terms else tf.constant(0.0)
+        # Not add_n: the order in which that adds depends on when memory gets free.
+        total = tf.reduce_sum(tf.stack(terms)) if terms else tf.constant(0.0)
         return total if replicas.count() == 1 else total / replicas.count()
 
     def postprocess(
