@@ -13,6 +13,7 @@ usage() {
   export-saved-model       the same run to a SavedModel
   evaluate                 COCO metrics of a run, a SavedModel or a .tflite on records
   detect                   draw detections on images and folders
+  benchmark                latency, memory, size and ops of .tflite files, side by side
   convert voc|coco|csv|yolo  annotations to TFRecords
   lint                     the checks of convert, over annotations or TFRecords
   sample-data              write the generated sample data set
@@ -28,7 +29,7 @@ TEXT
 verb=${1:-}
 case "$verb" in
   train | evaluate | detect | config | zoo | anchors | doctor) module=ssd ;;
-  export-tflite | export-saved-model) module=export ;;
+  export-tflite | export-saved-model | benchmark) module=export ;;
   convert | lint | show | sample-data) module=tfrecord_tools ;;
   test | check) module=$verb ;;
   "" | -h | --help | help) usage; exit 0 ;;

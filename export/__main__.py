@@ -1,4 +1,4 @@
-"""Command line of the exports: export-tflite, export-saved-model."""
+"""Command line of the exports: export-tflite, export-saved-model, benchmark."""
 
 from __future__ import annotations
 
@@ -6,8 +6,19 @@ import argparse
 import math
 import sys
 
-from export.options import FORMS, INPUT_TYPES, QUANTIZE_CHOICES, TfliteOptions
-from ssd.errors import CommandParser, run_command
+from export.benchmark import command as benchmark
+from export.options import (
+    FAST,
+    FORMATS,
+    FORMS,
+    INPUT_TYPES,
+    QUANTIZE_CHOICES,
+    REGULAR,
+    REQUESTED,
+    TfliteOptions,
+)
+from export.targets import TARGETS, options_for, require_options
+from ssd.errors import CommandParser, InputError, run_command
 
 
 def main(argv: list[str]) -> None:
@@ -29,6 +40,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_saved_model(
         verbs.add_parser("export-saved-model", help="a run to a SavedModel", allow_abbrev=False)
     )
+    benchmark.add_arguments(
+        verbs.add_parser(
+            "benchmark",
+            help="latency, memory, size and ops of .tflite files, side by side",
+            allow_abbrev=False,
+        )
+    )
     return parser
 
 
@@ -44,16 +62,27 @@ def _add_tflite(parser: argparse.ArgumentParser) -> None:
     _add_run(parser, "exports/<run>")
     add = parser.add_argument
     add(
+        "--target",
+        choices=TARGETS,
+        help="who runs the file: its rules are checked before it is written, and set the defaults "
+        "of --form and --quantize",
+    )
+    add(
+        "--format",
+        choices=FORMATS,
+        default=TfliteOptions.format,
+        help="onnx: an ONNX file of the raw float32 form comes along (tflite)",
+    )
+    add(
         "--quantize",
         choices=QUANTIZE_CHOICES,
-        default=TfliteOptions.quantize,
         help="the float32 file always comes along (int8)",
     )
     add(
         "--form",
         choices=FORMS,
-        default=TfliteOptions.form,
-        help="nms: boxes, classes, scores and count come out",
+        help="nms: boxes, classes, scores and count come out; raw: no custom op, with decoders in "
+        "C and NumPy beside it; all: both (nms)",
     )
     add(
         "--calibration",
@@ -65,8 +94,19 @@ def _add_tflite(parser: argparse.ArgumentParser) -> None:
         "--calibration-images",
         type=_positive,
         metavar="N",
-        default=TfliteOptions.calibration_images,
-        help=f"how many of them ({TfliteOptions.calibration_images})",
+        help="how many of them (as many as it takes until ranges hardly move, 500 at most)",
+    )
+    add(
+        "--force-calibration",
+        action="store_true",
+        help="go on with fewer than 50 calibration images, or with one picture only",
+    )
+    add(
+        "--fine-tune-steps",
+        type=_positive,
+        metavar="N",
+        default=TfliteOptions.fine_tune_steps,
+        help="of quantization-aware fine-tuning, for int8 (only where int8 loses too much)",
     )
     add(
         "--max-map-drop",
@@ -76,10 +116,29 @@ def _add_tflite(parser: argparse.ArgumentParser) -> None:
         help=f"AP that a file may lose against the float32 one ({TfliteOptions.max_map_drop})",
     )
     add("--max-detections", type=_positive, metavar="N", help="rows of the outputs (as the config)")
-    add(
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
         "--regular-nms",
-        action="store_true",
-        help="remove overlaps class by class: a little more AP, many times slower",
+        action="store_const",
+        const=REGULAR,
+        default=TfliteOptions.nms,
+        dest="nms",
+        help="the op's own class by class NMS over all anchors: the same result, 20 times slower",
+    )
+    kinds.add_argument(
+        "--fast-nms",
+        action="store_const",
+        const=FAST,
+        dest="nms",
+        help="the op's own fast NMS, as the TF Object Detection API exports it: boxes of different "
+        "classes suppress each other",
+    )
+    add(
+        "--classes-per-detection",
+        type=_positive,
+        metavar="N",
+        default=TfliteOptions.classes_per_detection,
+        help=f"of --fast-nms ({TfliteOptions.classes_per_detection})",
     )
     add(
         "--val-records",
@@ -104,7 +163,24 @@ def _export_tflite(arguments: dict) -> None:
 
     for name in ("calibration", "val_records"):
         arguments[name] = tuple(arguments[name]) if arguments[name] else None
-    tflite_files.run(TfliteOptions(**arguments))
+    tflite_files.run(TfliteOptions(**_complete(arguments)))
+
+
+def _complete(arguments: dict) -> dict:
+    """The arguments with form and quantization that nobody gave, as target and format want them."""
+    target = arguments["target"]
+    wanted = options_for(target) if target else TfliteOptions
+    if arguments["format"] == "onnx":
+        if arguments["form"] == "nms":
+            raise InputError("--format onnx with --form nms: an ONNX file is raw; leave --form out")
+        arguments["form"] = arguments["form"] or "raw"
+    for name in ("form", "quantize"):
+        arguments[name] = arguments[name] or getattr(wanted, name)
+    if target:
+        for form in FORMS[arguments["form"]]:
+            for quantize in REQUESTED[arguments["quantize"]]:
+                require_options(target, form, quantize)
+    return arguments
 
 
 def _export_saved_model(arguments: dict) -> None:
@@ -125,7 +201,11 @@ def _export_saved_model(arguments: dict) -> None:
     print(f"{folder}: takes {arguments['input_type']}, detects what the checkpoint detects.{hint}")
 
 
-_VERBS = {"export-tflite": _export_tflite, "export-saved-model": _export_saved_model}
+_VERBS = {
+    "export-tflite": _export_tflite,
+    "export-saved-model": _export_saved_model,
+    "benchmark": benchmark.run,
+}
 
 
 def _positive(text: str) -> int:

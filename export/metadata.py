@@ -19,6 +19,8 @@ from ssd.label_map import LabelMap
 from ssd.tflite_metadata import METADATA_NAME
 
 LABELS_FILE = "labels.txt"
+# With a line for the background first, as apps of the TF1 Object Detection API count.
+BACKGROUND_LABELS_FILE = "labels_with_background.txt"
 # Line of a class id that no class has; a class list with gaps keeps its numbers.
 GAP = "???"
 

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from export import verify
 from export.detection_op import input_size, options_of
-from export.options import TfliteOptions
+from export.options import REGULAR, TfliteOptions
 from export.quantization.calibration import CalibrationSet
 from export.source import ExportSource, Records
 from export.verify import Score, ScoredFile
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way to int8 that was tried because the first one lost too much.
+
+    Attributes:
+      name: what was done differently.
+      ap: file name -> AP.
+      drop: file name -> points below its float32 twin.
+    """
+
+    name: str
+    ap: dict[str, float | None]
+    drop: dict[str, float | None]
 
 
 def build_report(
@@ -21,6 +36,10 @@ def build_report(
     images: CalibrationSet | None,
     checkpoint: Score,
     scored: Sequence[ScoredFile],
+    *,
+    num_calibration_images: int,
+    attempts: Sequence[Attempt] = (),
+    target_facts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Returns what export_report.json holds: every file with its scores, and how it was made.
 
@@ -30,7 +49,7 @@ def build_report(
     op = options_of(
         exported.detector,
         max_detections=options.max_detections,
-        use_regular_nms=options.regular_nms,
+        use_regular_nms=options.nms == REGULAR,
     )
     return {
         "files": {
@@ -57,11 +76,15 @@ def build_report(
         "calibration": images
         and {
             "records": list(images.records),
-            "images": len(images.index),
+            "images": num_calibration_images,
             "available": images.available,
             "seed": images.seed,
         },
+        "fine_tune_steps": options.fine_tune_steps,
         "max_map_drop": options.max_map_drop,
+        "ladder": [asdict(attempt) for attempt in attempts],
+        "nms": options.nms,
+        "target": options.target and {"name": options.target, "files": dict(target_facts or {})},
         "detection_op": asdict(op),
         "image_size": list(input_size(exported.detector)),
     }

@@ -10,32 +10,21 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from export import metadata, source, tflite, verify
-from export.detection_op import input_size
-from export.options import QUANTIZE_CHOICES, TfliteOptions
+from export import metadata, onnx_file, source
+from export.file_maker import REGULAR_NMS_NOTE, FileMaker, stem_of
+from export.options import FORMS, QUANTIZE_CHOICES, REGULAR, TfliteOptions
 from export.quantization import calibration
 from export.quantization.calibration import CalibrationSet
-from export.report import build_report
+from export.scored_files import ScoredExport
 from export.source import ExportSource, Records
-from export.verify import Score, ScoredFile
+from export.verify import ScoredFile
 from ssd.data.record_verification import verify as verify_records
 from ssd.errors import GateError, InputError
 from ssd.label_map import LabelMap
-from ssd.tflite_predictor import TflitePredictor
 
 REPORT = "export_report.json"
 _PREVIOUS = ".previous"
-_FILE_NAMES = {
-    "none": "model_float32.tflite",
-    "float16": "model_float16.tflite",
-    "dynamic": "model_dynamic.tflite",
-    "int8": "model_int8.tflite",
-}
-_NUM_THREADS = 2
-_REGULAR_NMS_NOTE = (
-    "regular NMS needs num_threads=1: with n threads TFLite never finds class n, counted from 0 "
-    "(tensorflow/tensorflow#56058)."
-)
+_MOST_IMAGES = 500
 
 
 def run(options: TfliteOptions) -> None:
@@ -45,35 +34,34 @@ def run(options: TfliteOptions) -> None:
       InputError: no run, no calibration images for int8, or unusable records.
       GateError: a file lost more accuracy than allowed, or cannot be right.
     """
+    if options.format == "onnx":
+        onnx_file.require_packages()
     exported = source.load(options.run, options.label_map)
     print(f"exporting {exported.predictor.name}", flush=True)
-    if options.regular_nms:
-        print(f"note: {_REGULAR_NMS_NOTE}", file=sys.stderr, flush=True)
+    if options.nms == REGULAR:
+        print(f"note: {REGULAR_NMS_NOTE}", file=sys.stderr, flush=True)
     validation = _validation(options, exported)
-    quantizations = QUANTIZE_CHOICES[options.quantize]
-    images = _calibration_set(options, exported) if "int8" in quantizations else None
+    is_int8 = "int8" in QUANTIZE_CHOICES[options.quantize]
+    images = _calibration_set(options, exported) if is_int8 else None
     _require_whole(validation, images, exported.label_map)
     output = Path(options.output) if options.output else exported.default_output
-    names = [_FILE_NAMES[quantize] for quantize in quantizations]
     made = not output.exists()
     aside = _folder_aside(output)
     try:
-        files = _write_files(aside, exported, options, quantizations, images)
-        checkpoint, scored = _scores(exported, validation, options.form, files)
-        print(verify.table(checkpoint, scored), flush=True)
-        try:
-            verify.require_accuracy(scored, options.max_map_drop)
-        except GateError as error:
-            raise GateError(f"{error}; nothing was written" + _withdraw(output, names)) from error
-        report = build_report(exported, options, validation, images, checkpoint, scored)
+        maker = FileMaker(exported, options, aside)
+        export = ScoredExport(exported, options, validation, images, maker)
+        report = export.make_all()
         (aside / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-        for name in (*names, metadata.LABELS_FILE, REPORT):
+        names = [*maker.written, REPORT]
+        for name in names:
             os.replace(aside / name, output / name)
+    except GateError as error:
+        raise GateError(f"{error}; nothing was written{_withdraw(output, options)}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         if made and not any(output.iterdir()):
             output.rmdir()
-    _say_the_end(output, scored, validation)
+    _say_the_end(output, export.scored, validation)
 
 
 def _validation(options: TfliteOptions, exported: ExportSource) -> Records:
@@ -100,9 +88,12 @@ def _calibration_set(options: TfliteOptions, exported: ExportSource) -> Calibrat
             f"{exported.name}: {records.missing}. Int8 export needs calibration images; give "
             "--calibration GLOB (TFRecords), or --quantize none"
         )
-    images = calibration.choose(records.patterns, options.calibration_images, place=records.place)
-    print(f"calibrating with {len(images.index)} of {images.available} images", flush=True)
-    return images
+    return calibration.choose(
+        records.patterns,
+        options.calibration_images or _MOST_IMAGES,
+        place=records.place,
+        is_forced=options.force_calibration,
+    )
 
 
 def _require_whole(validation: Records, images: CalibrationSet | None, label_map: LabelMap) -> None:
@@ -122,86 +113,25 @@ def _folder_aside(output: Path) -> Path:
         ) from error
 
 
-def _write_files(
-    folder: Path,
-    exported: ExportSource,
-    options: TfliteOptions,
-    quantizations: Sequence[str],
-    images: CalibrationSet | None,
-) -> list[tuple[str, Path]]:
-    """Writes every .tflite and labels.txt; returns (quantize, path) of the former."""
-    labels = metadata.label_lines(exported.label_map, exported.detector.num_classes)
-    (folder / metadata.LABELS_FILE).write_text(metadata.labels_text(labels), encoding="utf-8")
-    batches = calibration.batches(images, exported.detector, exported.label_map) if images else None
-    files = []
-    for quantize in quantizations:
-        path = folder / _FILE_NAMES[quantize]
-        print(f"converting {path.name}", flush=True)
-        data = tflite.convert(
-            exported.detector,
-            quantize=quantize,
-            calibration=batches,
-            max_detections=options.max_detections,
-            use_regular_nms=options.regular_nms,
-        )
-        description = _description(exported, quantize, options.regular_nms)
-        path.write_bytes(metadata.attach(data, description, labels))
-        files.append((quantize, path))
-    return files
-
-
-def _description(exported: ExportSource, quantize: str, regular_nms: bool) -> metadata.Description:
-    height, width = input_size(exported.detector)
-    kind = exported.config.model.ssd.feature_extractor.type
-    weights = "float32" if quantize == "none" else quantize
-    text = (
-        f"{kind} object detector, {width}x{height}, {exported.detector.num_classes} classes, "
-        f"{weights}."
-    )
-    return metadata.Description(
-        name=exported.name,
-        description=f"{text} Note: {_REGULAR_NMS_NOTE}" if regular_nms else text,
-        version=Path(exported.predictor.name).name,
-    )
-
-
-def _scores(
-    exported: ExportSource, validation: Records, form: str, files: Sequence[tuple[str, Path]]
-) -> tuple[Score, list[ScoredFile]]:
-    """Runs everything on the validation records: the checkpoint first, then each file."""
-    if validation.patterns:
-        print(f"scoring on {', '.join(validation.patterns)}", flush=True)
-    checkpoint = verify.score(exported.predictor, validation.patterns, exported.label_map)
-    scored = []
-    for quantize, path in files:
-        predictor = TflitePredictor(path, num_threads=_NUM_THREADS)
-        # Labels inside are for people; records may call the same classes by other names.
-        predictor.label_map = exported.label_map
-        scored.append(
-            ScoredFile(
-                path.name,
-                form,
-                quantize,
-                path.stat().st_size,
-                verify.score(predictor, validation.patterns, exported.label_map),
-            )
-        )
-    return checkpoint, scored
-
-
-def _withdraw(output: Path, names: Sequence[str]) -> str:
+def _withdraw(output: Path, options: TfliteOptions) -> str:
     """Takes an earlier export's files out from under their names; returns what a person hears.
 
     Whoever deploys `model_int8.tflite` after a failed export must not get the one from before.
     """
-    found = [name for name in (*names, REPORT) if (output / name).exists()]
+    stems = [
+        stem_of(form, quantize)
+        for form in FORMS[options.form]
+        for quantize in QUANTIZE_CHOICES[options.quantize]
+    ]
+    names = (*(f"{stem}.tflite" for stem in stems), REPORT)
+    found = [name for name in names if (output / name).exists()]
     for name in found:
         os.replace(output / name, output / (name + _PREVIOUS))
     return f" (the earlier files in {output} are now *{_PREVIOUS})" if found else ""
 
 
 def _say_the_end(output: Path, scored: Sequence[ScoredFile], validation: Records) -> None:
-    best = output / scored[-1].name
+    best = output / next(file.name for file in reversed(scored) if file.form == scored[0].form)
     scores = "NOT scored" if validation.missing else f"scores in {output / REPORT}"
     print(
         f"{output}: {', '.join(file.name for file in scored)}, {metadata.LABELS_FILE}; {scores}. "

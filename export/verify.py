@@ -65,19 +65,26 @@ def float_twin(file: ScoredFile, files: Sequence[ScoredFile]) -> ScoredFile:
     return next(f for f in files if f.form == file.form and f.quantize == "none")
 
 
-def require_accuracy(files: Sequence[ScoredFile], max_map_drop: float) -> None:
-    """Returns if no quantized file lost more than `max_map_drop` points against its float32 twin.
+def losses(files: Sequence[ScoredFile], max_map_drop: float) -> dict[ScoredFile, float]:
+    """Returns the quantized files that lost more points than `max_map_drop` -> how many.
 
-    Files that were not scored pass: who calls this has said so.
-
-    Raises:
-      GateError: names the file that lost most, with both APs.
+    Files that were not scored have lost nothing: who calls this has said so.
     """
     lost = {}
     for file in files:
         points = drop(float_twin(file, files).score, file.score)
         if file.quantize != "none" and points is not None and not points <= max_map_drop:
             lost[file] = points
+    return lost
+
+
+def require_accuracy(files: Sequence[ScoredFile], max_map_drop: float) -> None:
+    """Returns if no quantized file lost more than `max_map_drop` points against its float32 twin.
+
+    Raises:
+      GateError: names the file that lost most, with both APs.
+    """
+    lost = losses(files, max_map_drop)
     if lost:
         worst = max(lost, key=lambda file: lost[file])
         twin = float_twin(worst, files)

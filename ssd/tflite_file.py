@@ -35,7 +35,8 @@ class TfliteFile:
     Attributes:
       detection_outputs: BOXES, CLASSES, SCORES and COUNT -> tensor index; empty unless exactly one
         detection op makes the outputs of the file.
-      detection_options: of that op: max_detections, num_classes, nms_iou_threshold, ...
+      detection_options: of the one detection op, whatever it makes: max_detections, num_classes,
+        nms_iou_threshold, ...; empty without one.
       inputs, outputs: metadata of the tensors, in the order of the file; empty without metadata.
       labels: lines of the label file that the metadata names, or None.
     """
@@ -101,10 +102,10 @@ def _detection_op(model: Any) -> tuple[dict[str, int], dict[str, Any]]:
     ]
     if len(found) != 1 or found[0].OutputsLength() != len(DETECTION_OUTPUTS):
         return {}, {}
+    options = flexbuffers.Loads(bytes(found[0].CustomOptionsAsNumpy()))
     indices = found[0].OutputsAsNumpy().tolist()
     if set(indices) != set(graph.OutputsAsNumpy().tolist()):
-        return {}, {}
-    options = flexbuffers.Loads(bytes(found[0].CustomOptionsAsNumpy()))
+        return {}, dict(options)
     return dict(zip(DETECTION_OUTPUTS, indices, strict=True)), dict(options)
 
 

@@ -16,6 +16,8 @@ from ssd.label_map import LabelMap, LabelMapItem
 from ssd.standard_fields import LABEL_ID_OFFSET, DetectionFields
 from ssd.tflite_file import DETECTION_OP, DETECTION_OUTPUTS, TfliteFile
 from ssd.tflite_outputs import find_outputs
+from ssd.tflite_raw.outputs import RawOutputs, decoding_of_file
+from ssd.tflite_raw.ssd_decode import Decoding
 
 # Real value of a pixel where the file does not say: (pixel - 127.5) / 127.5, that is [-1, 1].
 _MEAN = _STD = 127.5
@@ -32,10 +34,11 @@ _GAP_LINES = {"", "???", "n/a"}
 
 
 class TflitePredictor:
-    """A .tflite with the four outputs of TFLite_Detection_PostProcess, run by LiteRT.
+    """A detection .tflite run by LiteRT: with TFLite_Detection_PostProcess inside, or a raw one.
 
     Outputs are found by what they are, never by position: by the detection op inside the file, else
-    by the names in signature, metadata or graph, else by their shapes.
+    by the names in signature, metadata or graph, else by their shapes. A raw file has a
+    decoding.json inside or beside it, and its outputs are decoded by `ssd_decode`.
 
     Args:
       path: float32, uint8 or int8 input [1, H, W, 3], RGB.
@@ -67,8 +70,13 @@ class TflitePredictor:
         self._input = self._only_input()
         self.image_size: tuple[int, int] | None = tuple(self._input["shape"][1:3].tolist())
         self._to_input = input_values(self._input, file)
-        self._outputs = self._detection_outputs(file)
-        self.label_map = _label_map(Path(path), file)
+        decoding = None if file.detection_outputs else decoding_of_file(path)
+        if decoding is None:
+            self._outputs = self._detection_outputs(file)
+            self._read = self._read_detection_op
+        else:
+            self._read = RawOutputs(self.name, self._interpreter, decoding).read
+        self.label_map = _label_map(Path(path), file, decoding)
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Returns detections of float32 [B, H, W, 3], 0..255, one image after the other.
@@ -89,6 +97,9 @@ class TflitePredictor:
 
     def _detect(self, image: np.ndarray) -> dict[str, np.ndarray]:
         self._run(image)
+        return self._read()
+
+    def _read_detection_op(self) -> dict[str, np.ndarray]:
         return {
             role: _real_values(detail, self._interpreter.get_tensor(detail["index"]))[0]
             for role, detail in self._outputs.items()
@@ -112,7 +123,8 @@ class TflitePredictor:
             details = self._interpreter.get_output_details()
             raise InputError(
                 f"{self.name}: gives {_listed(details)}; the four outputs of "
-                f"{DETECTION_OP} (boxes [1, D, 4], classes, scores, count) were expected"
+                f"{DETECTION_OP} (boxes [1, D, 4], classes, scores, count) were expected, or a "
+                "decoding.json in the file"
             )
         return found
 
@@ -177,14 +189,16 @@ def label_map_of_lines(lines: Sequence[str], num_classes: int | None = None) -> 
     )
 
 
-def _label_map(path: Path, file: TfliteFile) -> LabelMap | None:
-    lines = file.labels
+def _label_map(path: Path, file: TfliteFile, decoding: Decoding | None) -> LabelMap | None:
+    lines, num_classes = file.labels, file.detection_options.get("num_classes")
+    if decoding is not None:
+        lines, num_classes = decoding.labels or lines, decoding.num_classes
     beside = [path.with_name(name) for name in _LABEL_FILES if path.with_name(name).is_file()]
     if lines is None and beside:
         lines = tuple(beside[0].read_text(encoding="utf-8-sig", errors="replace").splitlines())
     if lines is None:
         return None
-    return label_map_of_lines(lines, file.detection_options.get("num_classes"))
+    return label_map_of_lines(lines, num_classes)
 
 
 def _real_values(detail: dict[str, Any], values: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ _PLAIN = _BASE | {"label_map", "config"}
 _ROOMS = _PLAIN | {"core", "models", "data"}
 _PARTS = _ROOMS | {
     "zoo",
+    "tflite_raw",
     "checkpoint",
     "checkpoint_file",
     "checkpoint_folder",
@@ -89,10 +90,14 @@ THIRD_PARTY: dict[str, set[str]] = {
     "ssd.core": {"numpy", "tensorflow"},
     "ssd.label_map": {"google"},
     "ssd.config": {"google"},
+    "ssd.tflite_raw": {"numpy"},
 }
 TENSORFLOW = {"tensorflow", "keras"}
 # Beside what `--help` loads: a .tflite runs where there is no TensorFlow.
-WITHOUT_TENSORFLOW = ("ssd.predictor", "ssd.detect", "ssd.tflite_predictor")
+WITHOUT_TENSORFLOW = (
+    *("ssd.predictor", "ssd.detect", "ssd.tflite_predictor"),
+    *("export.benchmark.figures", "export.benchmark.tables", "export.benchmark.worker"),
+)
 
 SSD_VERBS = (
     *("train", "evaluate", "detect", "config", "zoo", "anchors", "doctor"),
@@ -101,7 +106,7 @@ SSD_VERBS = (
 ENTRIES = (
     *(("ssd", verb) for verb in SSD_VERBS),
     *(("tfrecord_tools", verb) for verb in ("convert", "show", "sample-data")),
-    *(("export", verb) for verb in ("export-tflite", "export-saved-model")),
+    *(("export", verb) for verb in ("export-tflite", "export-saved-model", "benchmark")),
 )
 
 

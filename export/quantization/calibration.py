@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 
 from export.detection_op import input_size
 from ssd.data import input_pipeline, record_index
@@ -17,9 +18,11 @@ from ssd.data.record_index import RecordIndex
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
 from ssd.models.detector import Detector
-from ssd.standard_fields import InputFields
+from ssd.standard_fields import InputFields, TfExampleFields
 
-_FEW_IMAGES = 50
+MIN_IMAGES = 50
+# Records that are looked through for each that is taken, so that rare classes are found.
+_LOOKED_THROUGH = 10
 # Records of any classes may calibrate: only their images count.
 _ANY_NUMBER_OF_CLASSES = 2**31 - 1
 
@@ -44,19 +47,30 @@ class CalibrationSet:
     seed: int
 
 
-def choose(records: Sequence[str], num_images: int, *, seed: int = 0, place: str) -> CalibrationSet:
-    """Returns `num_images` records, drawn without repetition; all of them where there are fewer.
+def choose(
+    records: Sequence[str],
+    num_images: int,
+    *,
+    seed: int = 0,
+    place: str,
+    is_forced: bool = False,
+) -> CalibrationSet:
+    """Returns `num_images` records; all of them where there are fewer.
 
-    The same files, number and seed give the same records. Fewer than 50 are used with a warning.
+    The classes take turns, the rarest first, and records without objects have a turn, too: ranges
+    come from what the model is there to find. The same files, number and seed give the same records
+    in the same order.
 
     Args:
       records: TFRecord files or patterns.
       num_images: at least 1.
       seed: any int.
       place: where `records` was written (a flag, a field), for messages.
+      is_forced: take what is refused otherwise.
 
     Raises:
-      InputError: there is no record in them, or they are no TFRecord files.
+      InputError: there is no record in them, they are no TFRecord files, fewer than 50, or all the
+        same picture.
     """
     files = expand(records, place)
     if not any(os.path.getsize(file) for file in files):
@@ -65,25 +79,65 @@ def choose(records: Sequence[str], num_images: int, *, seed: int = 0, place: str
             "give --calibration a non-empty file."
         )
     index = record_index.index_records(records, place)
-    numbers = np.sort(epoch_order(len(index), seed, 0)[:num_images])
-    if len(numbers) < _FEW_IMAGES:
-        print(
-            f"warning: {len(numbers)} calibration images ({place}); int8 ranges want at least "
-            f"{_FEW_IMAGES}: the accuracy may suffer",
-            file=sys.stderr,
-        )
-    chosen = RecordIndex(
-        index.files, index.file_numbers[numbers], index.offsets[numbers], index.lengths[numbers]
+    looked = epoch_order(len(index), seed, 0)[: num_images * _LOOKED_THROUGH]
+    examples = [_Example(index.read(int(number))) for number in looked]
+    chosen = looked[_in_turns([example.classes for example in examples], num_images)]
+    if not is_forced:
+        _require_enough(len(chosen), len({example.picture for example in examples}), place)
+    return CalibrationSet(
+        tuple(records),
+        RecordIndex(
+            index.files, index.file_numbers[chosen], index.offsets[chosen], index.lengths[chosen]
+        ),
+        len(index),
+        seed,
     )
-    return CalibrationSet(tuple(records), chosen, len(index), seed)
+
+
+class _Example:
+    """Which classes a record has, by number and by name, and a digest of its picture."""
+
+    def __init__(self, record: bytes) -> None:
+        features = tf.train.Example.FromString(record).features.feature
+        names = features[TfExampleFields.object_class_text].bytes_list.value
+        numbers = features[TfExampleFields.object_class_label].int64_list.value
+        self.classes: frozenset[object] = frozenset(names or numbers)
+        picture = features[TfExampleFields.image_encoded].bytes_list.value
+        self.picture = hashlib.sha256(b"".join(picture)).digest()
+
+
+def _in_turns(classes: Sequence[frozenset[object]], number: int) -> np.ndarray:
+    """Returns int [min(N, number)], rows of `classes`: one class after the other picks its next."""
+    rows_of: dict[object, list[int]] = {}
+    for row, found in enumerate(classes):
+        for one in found or {None}:
+            rows_of.setdefault(one, []).append(row)
+    turns = sorted(rows_of, key=lambda one: (len(rows_of[one]), str(one)))
+    waiting: dict[object, Iterator[int]] = {one: iter(rows_of[one]) for one in turns}
+    taken: dict[int, None] = {}  # in the order of picking
+    while len(taken) < min(number, len(classes)):
+        for one in turns:
+            picked = next((row for row in waiting[one] if row not in taken), None)
+            if picked is not None and len(taken) < number:
+                taken[picked] = None
+    return np.fromiter(taken, np.int64, len(taken))
+
+
+def _require_enough(number: int, num_pictures: int, place: str) -> None:
+    if number < MIN_IMAGES:
+        raise InputError(
+            f"{place}: {number} calibration images; int8 ranges need at least {MIN_IMAGES}: give "
+            "--calibration more records, or --force-calibration to go on with a worse file"
+        )
+    if num_pictures == 1:
+        raise InputError(
+            f"{place}: all calibration images are the same picture; give --calibration real "
+            "records, or --force-calibration to go on with a worse file"
+        )
 
 
 def batches(calibration: CalibrationSet, detector: Detector, label_map: LabelMap) -> Batches:
-    """Returns what yields the images as the network gets them: resized and in [-1, 1].
-
-    The first image has one black and one white pixel in its corner: only ranges that reach -1 and 1
-    make the input of an int8 file take pixels as they are.
-    """
+    """Returns what yields the images as the network gets them: resized and in [-1, 1]."""
 
     def images() -> Iterator[np.ndarray]:
         dataset = input_pipeline.eval_dataset(
@@ -92,10 +146,7 @@ def batches(calibration: CalibrationSet, detector: Detector, label_map: LabelMap
             num_classes=_ANY_NUMBER_OF_CLASSES,
             image_size=input_size(detector),
         )
-        for number, batch in enumerate(input_pipeline.explained(dataset)):
-            image = np.array(detector.preprocess(batch[InputFields.image]), np.float32)
-            if number == 0:
-                image[0, 0, 0], image[0, 0, 1] = -1.0, 1.0
-            yield image
+        for batch in input_pipeline.explained(dataset):
+            yield np.array(detector.preprocess(batch[InputFields.image]), np.float32)
 
     return images

@@ -8,29 +8,31 @@ that already lie on the steps are not rounded again, so choosing them here decid
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
+from typing import Any
 
-import keras
 import numpy as np
 
-from ssd.models.detector import Detector
+from export.flatbuffer import Constants, operators_of
 
 _LARGEST = 127  # int8 weights are symmetric: -127..127 times the step of their channel
 
 
-@contextmanager
-def depthwise_kernels_rounded(detector: Detector) -> Iterator[None]:
-    """Inside the block every depthwise kernel of the detector lies on the steps of int8."""
-    variables = _depthwise_kernels(detector.network)
-    before = [np.array(variable) for variable in variables]
-    try:
-        for variable, kernel in zip(variables, before, strict=True):
-            variable.assign(round_kernel(kernel))
-        yield
-    finally:
-        for variable, kernel in zip(variables, before, strict=True):
-            variable.assign(kernel)
+def round_depthwise_kernels(model: Any, float_tensors: Collection[str] = ()) -> None:
+    """Puts every float32 depthwise kernel of a .tflite model on the steps of int8.
+
+    Args:
+      model: a ModelT, changed in place.
+      float_tensors: names of outputs whose operators stay in float, and need no rounding.
+    """
+    constants = Constants(model)
+    tensors = model.subgraphs[0].tensors
+    # Levels of a shared head read the same kernel, which rounding again would not change.
+    for operator in operators_of(model, "DEPTHWISE_CONV_2D"):
+        if tensors[int(operator.outputs[0])].name.decode() in float_tensors:
+            continue
+        kernel = constants[operator.inputs[1]]  # [1, height, width, C * M]
+        constants[operator.inputs[1]] = round_kernel(kernel[0][..., np.newaxis])[np.newaxis, ..., 0]
 
 
 def round_kernel(kernel: np.ndarray) -> np.ndarray:
@@ -65,13 +67,3 @@ def round_kernel(kernel: np.ndarray) -> np.ndarray:
         farthest_first = np.argsort(-direction * error, kind="stable")[: abs(excess)]
         rounded[farthest_first, channel] -= direction
     return (rounded * step).astype(np.float32).reshape(kernel.shape)
-
-
-def _depthwise_kernels(network: keras.Model) -> list[keras.Variable]:
-    kernels = []
-    for layer in network._flatten_layers():
-        if isinstance(layer, keras.layers.DepthwiseConv2D):
-            kernels.append(layer.kernel)
-        elif isinstance(layer, keras.layers.SeparableConv2D):
-            kernels.append(layer.depthwise_kernel)
-    return kernels

@@ -54,14 +54,25 @@ class PostProcessor:
             logit_scale=self.logit_scale,
         )
 
+    @property
+    def keeps_order(self) -> bool:
+        """Whether a larger logit always means a larger score, whatever its row and column.
+
+        Then the largest can be chosen before any score is computed, and `scores` takes them in any
+        shape.
+        """
+        curves = self.calibration.curve is not None or self.calibration.class_curves
+        return self.score_converter != "SOFTMAX" and self.logit_scale > 0 and not curves
+
     def class_scores(self, logits: tf.Tensor) -> tf.Tensor:
         """Returns float32 [B, A, C]: `scores` without the background's column."""
         if self.score_converter == "SOFTMAX" or self.calibration.class_curves:
-            return self._without_background(self.scores(logits))
+            return self.without_background(self.scores(logits))
         # Every column by itself: what is cut off afterwards need not be computed.
-        return self.scores(self._without_background(logits))
+        return self.scores(self.without_background(logits))
 
-    def _without_background(self, columns: tf.Tensor) -> tf.Tensor:
+    def without_background(self, columns: tf.Tensor) -> tf.Tensor:
+        """Returns the class predictions or scores [..., C+1] without the background's column."""
         return columns[..., 1:] if self.has_background else columns
 
     def detections(
@@ -77,7 +88,7 @@ class PostProcessor:
         nms, fields = self.nms, DetectionFields
         found = post_processing.multiclass_nms(
             raw_boxes,
-            self._without_background(raw_scores),
+            self.without_background(raw_scores),
             score_threshold=nms.score_threshold,
             iou_threshold=nms.iou_threshold,
             max_detections_per_class=nms.max_detections_per_class,

@@ -29,6 +29,8 @@ class SmallNetwork(keras.Model):
     def __init__(self) -> None:
         super().__init__(name="small")
         wide = keras.initializers.RandomNormal(stddev=1.2, seed=5)
+        # Equal heads would be made one by the converter.
+        other = keras.initializers.RandomNormal(stddev=1.2, seed=6)
         self.stem = keras.layers.Conv2D(12, 3, strides=4, padding="same", use_bias=False)
         self.batch_norm = FusedBatchNormalization()
         self.depthwise = keras.layers.DepthwiseConv2D(
@@ -36,7 +38,7 @@ class SmallNetwork(keras.Model):
         )
         self.box_head = keras.layers.Conv2D(_PER_CELL * 4, 1, kernel_initializer=wide)
         self.class_head = keras.layers.Conv2D(
-            _PER_CELL * (NUM_CLASSES + 1), 1, kernel_initializer=wide
+            _PER_CELL * (NUM_CLASSES + 1), 1, kernel_initializer=other
         )
 
     def call(

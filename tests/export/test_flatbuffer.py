@@ -9,10 +9,15 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from export import flatbuffer, tflite
-from export.detection_op import options_of
+from export import flatbuffer
+from export.converter import convert_graph
+from export.detection_graph import DetectionGraph
+from export.detection_op import DetectionOpOptions, options_of
+from export.join import join
+from export.network_graph import NetworkGraph
 from ssd import tflite_file
 from ssd.errors import GateError
+from ssd.tflite_file import DETECTION_OUTPUTS
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +36,20 @@ def plain() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def converted(_shared_small_detector, tmp_path_factory) -> bytes:
-    """What the converter makes of the small detector, as it comes."""
+def converted(_shared_small_detector) -> bytes:
+    """Network and detection op of the small detector, as they come from the converter."""
     detector, _ = _shared_small_detector
-    folder = str(tmp_path_factory.mktemp("graph"))
-    tflite._save_graph(detector, options_of(detector), folder)
-    return tflite._converted(folder, "none", None)
+    network = convert_graph(NetworkGraph(detector, gives_logits=False))
+    end = DetectionGraph(detector, options_of(detector), is_class_wise=False)
+    return join(network, convert_graph(end))
+
+
+def put_in_order(data: bytes, options: DetectionOpOptions) -> bytes:
+    return flatbuffer.put_in_order(data, DETECTION_OUTPUTS, options)
+
+
+def check(data: bytes, *, quantize: str = "none", num_weights: int = 1) -> None:
+    flatbuffer.check(data, quantize=quantize, num_weights=num_weights, has_detection_op=True)
 
 
 def buffer_offsets(data: bytes) -> list[int]:
@@ -53,7 +66,7 @@ def buffer_offsets(data: bytes) -> list[int]:
 
 def test_names_order_and_options(converted, small_detector):
     options = dataclasses.replace(options_of(small_detector), use_regular_nms=True)
-    data = flatbuffer.put_in_order(converted, options)
+    data = put_in_order(converted, options)
     interpreter = Interpreter(model_content=data)
     interpreter.allocate_tensors()
     outputs = interpreter.get_output_details()
@@ -73,7 +86,7 @@ def test_names_order_and_options(converted, small_detector):
 
 
 def test_order_does_not_change_what_is_detected(converted, small_detector, photos):
-    data = flatbuffer.put_in_order(converted, options_of(small_detector))
+    data = put_in_order(converted, options_of(small_detector))
     found = []
     for content in (converted, data):
         interpreter = Interpreter(model_content=content)
@@ -86,29 +99,31 @@ def test_order_does_not_change_what_is_detected(converted, small_detector, photo
 
 
 def test_constants_are_aligned(converted, small_detector):
-    offsets = buffer_offsets(flatbuffer.put_in_order(converted, options_of(small_detector)))
+    offsets = buffer_offsets(put_in_order(converted, options_of(small_detector)))
     assert len(offsets) > 8
     assert not [offset for offset in offsets if offset % 16]
 
 
 def test_a_file_in_order_stays_as_it_is(converted, small_detector):
     options = options_of(small_detector)
-    once = flatbuffer.put_in_order(converted, options)
-    assert flatbuffer.put_in_order(once, options) == once
+    once = put_in_order(converted, options)
+    assert put_in_order(once, options) == once
 
 
-def test_file_without_the_op_is_refused(plain, small_detector):
+def test_file_without_the_op_is_refused(converted, plain, small_detector):
+    with pytest.raises(GateError, match=r"gives \{.*\}, expected boxes, classes, scores, count"):
+        put_in_order(plain, options_of(small_detector))
     with pytest.raises(GateError, match=r"0 TFLite_Detection_PostProcess ops in 1 subgraphs"):
-        flatbuffer.put_in_order(plain, options_of(small_detector))
-    with pytest.raises(GateError, match=r"0 TFLite_Detection_PostProcess ops"):
-        flatbuffer.check(plain, quantize="none", num_weights=1)
+        check(plain)
+    flatbuffer.check(plain, quantize="none", num_weights=108, has_detection_op=False)
 
 
-def test_op_behind_another_one_is_refused(converted, small_detector):
+def test_one_tensor_for_two_outputs_is_refused(converted, small_detector):
     model = flatbuffer.unpack(converted)
-    model.subgraphs[0].outputs = np.array([0, 1, 2, 3], np.int32)
-    with pytest.raises(GateError, match=r"outputs \[0, 1, 2, 3\] are not those of TFLite_Det"):
-        flatbuffer.put_in_order(flatbuffer.pack(model), options_of(small_detector))
+    outputs = model.signatureDefs[0].outputs
+    outputs[1].tensorIndex = outputs[0].tensorIndex
+    with pytest.raises(GateError, match=r"the file gives"):
+        put_in_order(flatbuffer.pack(model), options_of(small_detector))
 
 
 @pytest.mark.parametrize(
@@ -121,39 +136,29 @@ def test_op_behind_another_one_is_refused(converted, small_detector):
 )
 def test_lost_weights_are_noticed(converted, quantize, num_weights, needed):
     with pytest.raises(GateError, match=rf"\d+ bytes of constants, .* need {needed};"):
-        flatbuffer.check(converted, quantize=quantize, num_weights=num_weights)
+        check(converted, quantize=quantize, num_weights=num_weights)
 
 
 def test_frozen_graph_loses_the_op_and_is_refused(small_detector):
     """Freezing first inlines the stand-in: the converter is content with a file of constants."""
-    graph = tflite._DetectionGraph(small_detector, options_of(small_detector))
-    frozen = convert_variables_to_constants_v2(graph.detect.get_concrete_function())
+    graph = DetectionGraph(small_detector, options_of(small_detector), is_class_wise=True)
+    frozen = convert_variables_to_constants_v2(graph.run.get_concrete_function())
     data = tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert()
     with pytest.raises(GateError, match=r"0 TFLite_Detection_PostProcess ops"):
-        flatbuffer.check(data, quantize="none", num_weights=1)
+        check(data)
 
 
-def test_untracked_variables_are_refused(small_detector, tmp_path):
+def test_untracked_variables_are_refused(small_detector):
     """A module that does not hold the variables converts, to reads of variables nobody sets."""
-    graph = tflite._DetectionGraph(small_detector, options_of(small_detector))
+    graph = NetworkGraph(small_detector, gives_logits=True)
     del graph.tracked
     graph.network = small_detector.network
-    tf.saved_model.save(graph, str(tmp_path), signatures={"serving_default": graph.detect})
-    data = tflite._converted(str(tmp_path), "none", None)
     with pytest.raises(GateError, match=r"reads variables \((READ_VARIABLE|VAR_HANDLE)"):
-        flatbuffer.check(data, quantize="none", num_weights=1)
-
-
-def test_calibration_from_0_to_1_is_refused(small_detector, photos):
-    """The widespread mistake: images / 255 instead of [-1, 1]."""
-    with pytest.raises(GateError, match=r"input has scale 0\.0039\d\d, zero point 0; .*0\.007843"):
-        tflite.convert(
-            small_detector,
-            quantize="int8",
-            calibration=lambda: (photo[np.newaxis] / 255 for photo in photos),
+        flatbuffer.check(
+            convert_graph(graph), quantize="none", num_weights=1, has_detection_op=False
         )
 
 
 def test_float_input_is_no_int8_file(converted):
     with pytest.raises(GateError, match=r"does not take uint8"):
-        flatbuffer.check(converted, quantize="int8", num_weights=1)
+        check(converted, quantize="int8", num_weights=1)

@@ -14,7 +14,7 @@ from ssd.errors import InputError
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        pytest.param(["export-tflite", "--form", "raw"], r"--form: .*'raw'", id="form"),
+        pytest.param(["export-tflite", "--form", "bare"], r"--form: .*'bare'", id="form"),
         pytest.param(["export-tflite", "--quantize", "int4"], r"--quantize: .*'int4'", id="quant"),
         pytest.param(
             ["export-tflite", "--calibration-images", "0"],
@@ -30,6 +30,9 @@ from ssd.errors import InputError
         pytest.param(["export-tflite", "--max-detections", "-1"], r"-1 is not", id="negative"),
         pytest.param(["export-tflite", "--calib", "x"], r"--calib", id="abbreviated"),
         pytest.param(["export-saved-model", "--input-type", "jpeg"], r"--input-type", id="input"),
+        pytest.param(
+            ["export-tflite", "--fast-nms", "--regular-nms"], r"not allowed with", id="two kinds"
+        ),
         pytest.param([], r"verb", id="no verb"),
     ],
 )
@@ -47,9 +50,9 @@ def test_flags_of_export_tflite(monkeypatch):
     monkeypatch.setattr(tflite_files, "run", given.append)
     command_line.main(["export-tflite"])
     flags = (
-        "--run r --output o --label-map l --quantize all --form nms --calibration a* b* "
-        "--calibration-images 60 --max-map-drop 0.5 --max-detections 10 --regular-nms "
-        "--val-records v"
+        "--run r --output o --label-map l --quantize all --form raw --calibration a* b* "
+        "--calibration-images 60 --force-calibration --max-map-drop 0.5 --max-detections 10 "
+        "--fine-tune-steps 7 --regular-nms --classes-per-detection 2 --val-records v"
     )
     command_line.main(["export-tflite", *flags.split()])
     assert given == [
@@ -59,11 +62,15 @@ def test_flags_of_export_tflite(monkeypatch):
             output="o",
             label_map="l",
             quantize="all",
+            form="raw",
             calibration=("a*", "b*"),
             calibration_images=60,
+            force_calibration=True,
+            fine_tune_steps=7,
             max_map_drop=0.5,
             max_detections=10,
-            regular_nms=True,
+            nms="regular",
+            classes_per_detection=2,
             val_records=("v",),
         ),
     ]

@@ -7,8 +7,9 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from export import metadata, tflite
+from export import metadata
 from export.metadata_writer import Description, build
+from export.tflite import TfliteConverter
 from ssd import tflite_file
 from ssd.label_map import LabelMap, LabelMapItem
 from ssd.tflite_metadata import METADATA_IDENTIFIER, Slots, Table, TensorDescription
@@ -30,7 +31,7 @@ def root() -> Table:
 
 @pytest.fixture(scope="module")
 def with_metadata(_shared_small_detector) -> bytes:
-    data = tflite.convert(_shared_small_detector[0])
+    data = TfliteConverter(_shared_small_detector[0]).nms().data
     return metadata.attach(data, Description("small", "two convolutions"), LABELS)
 
 
@@ -143,7 +144,7 @@ def test_labels_are_a_plain_zip_entry(with_metadata):
 
 def test_same_model_same_bytes(small_detector, with_metadata):
     again = metadata.attach(
-        tflite.convert(small_detector), Description("small", "two convolutions"), LABELS
+        TfliteConverter(small_detector).nms().data, Description("small", "two convolutions"), LABELS
     )
     assert again == with_metadata
 

@@ -1,26 +1,29 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from export import tflite
+from export.converter import native_stderr_held_back
 from export.detection_op import center_size_anchors
+from export.options import CLASS_WISE, FAST, REGULAR
+from export.quantization.int8 import Int8Settings
+from export.tflite import TfliteConverter
+from ssd.errors import GateError
 from ssd.standard_fields import DetectionFields, PredictionFields
 from ssd.tflite_predictor import TflitePredictor
 
 
 def calibration(photos):
-    """Real photos in [-1, 1]; the first one reaches both ends."""
+    """Photos in [-1, 1]."""
+    return lambda: iter((photo[np.newaxis] / 127.5 - 1).astype(np.float32) for photo in photos)
 
-    def images():
-        for number, photo in enumerate(photos):
-            image = photo[np.newaxis] / 127.5 - 1
-            if number == 0:
-                image[0, 0, 0], image[0, 0, 1] = -1, 1
-            yield image.astype(np.float32)
 
-    return images
+def nms(detector, quantize="none", images=None, **options) -> bytes:
+    """The bytes of a file of form nms."""
+    return TfliteConverter(detector, images).nms(quantize, **options).data
 
 
 def run(data: bytes, image: np.ndarray) -> dict[str, np.ndarray]:
@@ -56,8 +59,8 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
     return float(intersection / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - intersection))
 
 
-def test_float_file_detects_what_fast_nms_detects(small_detector, photos):
-    data = tflite.convert(small_detector, max_detections=15)
+def test_fast_nms_detects_what_fast_nms_detects(small_detector, photos):
+    data = nms(small_detector, kind=FAST, max_detections=15)
     for photo in photos[:3]:
         image = (photo[np.newaxis] / 127.5 - 1).astype(np.float32)
         outputs = run(data, image)
@@ -65,39 +68,79 @@ def test_float_file_detects_what_fast_nms_detects(small_detector, photos):
         count = len(scores)
         assert count > 3
         assert outputs["count"] == [count]
-        np.testing.assert_allclose(outputs["boxes"][0, :count], boxes, atol=1e-5)
+        np.testing.assert_allclose(outputs["boxes"][0, :count], np.clip(boxes, 0, 1), atol=1e-5)
         np.testing.assert_array_equal(outputs["classes"][0, :count], classes)
         np.testing.assert_allclose(outputs["scores"][0, :count], scores, atol=1e-6)
-        assert not outputs["scores"][0, count:].any()
         assert {name: value.dtype for name, value in outputs.items()} == dict.fromkeys(
             ("boxes", "classes", "scores", "count"), np.float32
         )
 
 
-def test_regular_nms_detects_what_the_detector_detects(small_detector, photos):
-    data = tflite.convert(small_detector, use_regular_nms=True)
-    for photo in photos[:3]:
-        outputs = run(data, (photo[np.newaxis] / 127.5 - 1).astype(np.float32))
-        expected = small_detector.postprocess(
-            small_detector.predict(small_detector.preprocess(photo[np.newaxis]))
-        )
-        count = int(expected[DetectionFields.num_detections][0])
-        assert count > 5
-        assert outputs["count"] == [count]
-        for name, field in (
-            ("boxes", DetectionFields.detection_boxes),
-            ("classes", DetectionFields.detection_classes),
-            ("scores", DetectionFields.detection_scores),
-        ):
-            # The op leaves boxes as they are decoded; the detector clips them.
-            found = np.clip(outputs[name][0], 0, None if name == "classes" else 1)
-            np.testing.assert_allclose(found, expected[field][0], atol=1e-5, err_msg=name)
+def assert_detects_as_the_detector(data: bytes, detector, photo: np.ndarray) -> int:
+    """Compares all rows; returns how many are detections."""
+    outputs = run(data, (photo[np.newaxis] / 127.5 - 1).astype(np.float32))
+    expected = detector.postprocess(detector.predict(detector.preprocess(photo[np.newaxis])))
+    count = int(expected[DetectionFields.num_detections][0])
+    assert outputs["count"] == [count]
+    for name, field in (
+        ("boxes", DetectionFields.detection_boxes),
+        ("classes", DetectionFields.detection_classes),
+        ("scores", DetectionFields.detection_scores),
+    ):
+        np.testing.assert_allclose(outputs[name][0], expected[field][0], atol=2e-5, err_msg=name)
+    return count
+
+
+@pytest.mark.parametrize("kind", [CLASS_WISE, REGULAR])
+def test_files_detect_what_the_detector_detects(small_detector, photos, kind):
+    data = nms(small_detector, kind=kind)
+    counts = [assert_detects_as_the_detector(data, small_detector, photo) for photo in photos[:6]]
+    assert max(counts) > 5
+
+
+def test_rows_beyond_the_count_are_zero(small_detector, photos):
+    """The op leaves there whatever was in memory."""
+    for kind in (CLASS_WISE, FAST, REGULAR):
+        data = nms(small_detector, kind=kind, max_detections=200)
+        outputs = run(data, photos[:1] / 127.5 - 1)
+        count = int(outputs["count"][0])
+        assert 0 < count < 200
+        for name in ("boxes", "classes", "scores"):
+            assert not outputs[name][0, count:].any(), (kind, name)
+
+
+def test_a_config_that_ignores_classes_gets_fast_nms(small_detector, photos, monkeypatch):
+    agnostic = replace(small_detector.post_processor.nms, use_class_agnostic_nms=True)
+    expected = run(nms(small_detector, kind=FAST), photos[:1] / 127.5 - 1)
+    monkeypatch.setattr(
+        small_detector, "post_processor", replace(small_detector.post_processor, nms=agnostic)
+    )
+    found = run(nms(small_detector), photos[:1] / 127.5 - 1)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
+def test_scores_that_depend_on_their_row(small_detector, photos, monkeypatch):
+    processor = replace(small_detector.post_processor, score_converter="SOFTMAX")
+    monkeypatch.setattr(small_detector, "post_processor", processor)
+    assert assert_detects_as_the_detector(nms(small_detector), small_detector, photos[0]) > 0
+
+
+def test_several_classes_of_one_detection(small_detector, photos):
+    """With fast NMS and two classes per detection every box comes twice, with two classes."""
+    data = nms(small_detector, kind=FAST, max_detections=4, max_classes_per_detection=2)
+    outputs = run(data, photos[:1] / 127.5 - 1)
+    assert outputs["boxes"].shape == (1, 8, 4)
+    count = int(outputs["count"][0])
+    assert count == 8
+    np.testing.assert_array_equal(outputs["boxes"][0, 0:8:2], outputs["boxes"][0, 1:8:2])
+    assert np.all(outputs["classes"][0, 0:8:2] != outputs["classes"][0, 1:8:2])
 
 
 def test_regular_nms_finds_every_class_whatever_the_threads(small_detector, photos, tmp_path):
     """With two threads the op itself skips class index 2."""
     path = tmp_path / "model.tflite"
-    path.write_bytes(tflite.convert(small_detector, use_regular_nms=True))
+    path.write_bytes(nms(small_detector, kind=REGULAR))
     alone = TflitePredictor(path, num_threads=1)(photos[:4])
     assert set(alone[DetectionFields.detection_classes].ravel()) == {1, 2, 3}
     together = TflitePredictor(path, num_threads=2)(photos[:4])
@@ -106,7 +149,7 @@ def test_regular_nms_finds_every_class_whatever_the_threads(small_detector, phot
 
 
 def test_int8_file_takes_pixels_and_gives_floats(small_detector, photos, tmp_path):
-    data = tflite.convert(small_detector, quantize="int8", calibration=calibration(photos))
+    data = nms(small_detector, "int8", calibration(photos))
     path = tmp_path / "model.tflite"
     path.write_bytes(data)
     interpreter = Interpreter(model_content=data)
@@ -128,37 +171,90 @@ def test_int8_file_takes_pixels_and_gives_floats(small_detector, photos, tmp_pat
 
 def test_int8_leaves_the_detector_as_it_was(small_detector, photos):
     before = [np.array(variable) for variable in small_detector.network.variables]
-    tflite.convert(small_detector, quantize="int8", calibration=calibration(photos[:2]))
+    nms(small_detector, "int8", calibration(photos[:2]))
     for variable, value in zip(small_detector.network.variables, before, strict=True):
         np.testing.assert_array_equal(np.array(variable), value)
 
 
 @pytest.mark.parametrize("quantize", ["float16", "dynamic"])
 def test_smaller_float_files(small_detector, photos, quantize):
-    data = tflite.convert(small_detector, quantize=quantize)
     image = (photos[:1] / 127.5 - 1).astype(np.float32)
-    outputs, exact = run(data, image), run(tflite.convert(small_detector), image)
+    outputs, exact = run(nms(small_detector, quantize), image), run(nms(small_detector), image)
     assert outputs["count"] == exact["count"]
     np.testing.assert_allclose(outputs["scores"], exact["scores"], atol=2e-2)
 
 
 def test_int8_without_images(small_detector):
     with pytest.raises(ValueError, match="needs calibration images"):
-        tflite.convert(small_detector, quantize="int8")
+        nms(small_detector, "int8")
 
 
-def test_what_fails_is_shown(small_detector, capfd):
-    def broken():
-        raise KeyError("no such image")
-        yield
-
-    with pytest.raises(KeyError, match="no such image"):
-        tflite.convert(small_detector, quantize="int8", calibration=broken)
-    # Whatever the converter wrote to stderr came back with the error, and stderr works again.
+def test_what_the_converter_says_is_shown_where_it_fails(capfd):
     import os
 
+    def failing() -> None:
+        with native_stderr_held_back():
+            os.write(2, b"what went wrong\n")
+            raise KeyError("no such op")
+
+    with native_stderr_held_back():
+        os.write(2, b"chatter\n")
+    with pytest.raises(KeyError, match="no such op"):
+        failing()
     os.write(2, b"still here\n")
-    assert capfd.readouterr().err.endswith("still here\n")
+    assert capfd.readouterr().err == "what went wrong\nstill here\n"
+
+
+def test_raw_file_gives_what_the_network_gives(small_detector, photos):
+    image = (photos[:1] / 127.5 - 1).astype(np.float32)
+    made = TfliteConverter(small_detector).raw()
+    outputs = run(made.data, image)
+    assert list(outputs) == ["box_encodings", "scores"]
+    predictions = small_detector.predict(image)
+    scores = small_detector.post_processor.class_scores(
+        predictions[PredictionFields.class_predictions_with_background]
+    )
+    np.testing.assert_allclose(outputs["scores"], scores, atol=1e-5)
+    boxes = predictions[PredictionFields.box_encodings]
+    np.testing.assert_allclose(outputs["box_encodings"], boxes, atol=1e-4)
+    assert made.box_factors == (1.0, 1.0, 1.0, 1.0)
+
+
+def test_raw_int8_file_is_int8_throughout(small_detector, photos):
+    made = TfliteConverter(small_detector, calibration(photos)).raw("int8")
+    interpreter = Interpreter(model_content=made.data)
+    interpreter.allocate_tensors()
+    outputs = interpreter.get_output_details()
+    assert [d["name"] for d in outputs] == ["box_encodings", "scores"]
+    assert [d["dtype"] for d in outputs] == [np.int8, np.int8]
+    scale, zero_point = outputs[1]["quantization"]
+    assert (scale, zero_point) == (pytest.approx(1 / 256), -128)
+    # Each of the four encodings has the range that its own values need.
+    scale, zero_point = outputs[0]["quantization"]
+    assert scale == pytest.approx(2 / 255, rel=1e-3)
+    image = photos[:1]
+    found = interpreter.get_signature_runner()(image=np.rint(image).astype(np.uint8))
+    boxes = (found["box_encodings"].astype(np.float32) - zero_point) * scale / made.box_factors
+    exact = small_detector.predict(image / 127.5 - 1)[PredictionFields.box_encodings]
+    reach = 1 / np.array(made.box_factors)
+    assert np.mean(np.abs(boxes - exact) / reach) < 0.02
+
+
+def test_int8_settings_change_the_file(small_detector, photos):
+    converter = TfliteConverter(small_detector, calibration(photos))
+    usual = converter.nms("int8").data
+    assert converter.with_settings(Int8Settings()).nms("int8").data == usual
+    assert converter.with_settings(Int8Settings(clip_percentile=90.0)).nms("int8").data != usual
+    assert converter.with_calibration(calibration(photos[:9])).nms("int8").data != usual
+    other = converter.with_network(converter.float_network)
+    assert other.nms("int8").data == usual
+
+
+def test_calibration_from_0_to_1_is_refused(small_detector, photos):
+    """The widespread mistake: images / 255 instead of [-1, 1]."""
+    images = lambda: iter((photo[np.newaxis] / 255).astype(np.float32) for photo in photos)  # noqa: E731
+    with pytest.raises(GateError, match=r"calibration images lie in \[0\.\d\d, \d.*in \[-1, 1\]"):
+        nms(small_detector, "int8", images)
 
 
 @pytest.mark.slow
@@ -183,14 +279,7 @@ def test_trained_model_detects_what_the_checkpoint_does(shared, tmp_path, quanti
         ]
     )
     path = tmp_path / "model.tflite"
-    path.write_bytes(
-        tflite.convert(
-            reference.detector,
-            quantize=quantize,
-            calibration=calibration(images[10:]),
-            use_regular_nms=True,
-        )
-    )
+    path.write_bytes(nms(reference.detector, quantize, calibration(images[10:])))
     predictor, found, total = TflitePredictor(path), 0, 0
     tolerance = {"none": 1e-4, "int8": 0.12}[quantize]
     for image in images[:10]:

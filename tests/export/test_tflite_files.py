@@ -8,9 +8,10 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from google.protobuf import text_format
 
-from export import source, tflite, tflite_files, verify
+from export import ladder, source, tflite_files, verify
 from export.options import TfliteOptions
 from export.source import ExportSource
+from export.tflite import TfliteConverter, TfliteModel
 from export.verify import Score
 from ssd.config.messages import TrainEvalPipelineConfig
 from ssd.errors import GateError, InputError
@@ -18,6 +19,7 @@ from ssd.predictor import CheckpointPredictor
 from ssd.tflite_predictor import TflitePredictor
 
 FLOAT, INT8 = "model_float32.tflite", "model_int8.tflite"
+LABELS = ("labels.txt", "labels_with_background.txt")
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def exported(small_detector, tiny_label_map, tiny_data, monkeypatch) -> ExportSo
 
 
 @pytest.fixture(scope="module")
-def converted() -> dict[tuple, bytes]:
+def converted() -> dict[tuple, TfliteModel]:
     """Files that were converted already, by what was asked for."""
     return {}
 
@@ -46,14 +48,12 @@ def converted() -> dict[tuple, bytes]:
 @pytest.fixture
 def quick(exported, converted, monkeypatch) -> list[tuple[str, ...]]:
     """Converts each kind of file once and scores it at 0.5, int8 at 0.48; returns the records."""
-    convert, scored_on = tflite.convert, []
+    nms, scored_on = TfliteConverter.nms, []
 
-    def convert_once(detector, *, quantize, calibration, **options):
+    def convert_once(converter, quantize, **options):
         key = (quantize, *options.values())
         if key not in converted:
-            converted[key] = convert(
-                detector, quantize=quantize, calibration=calibration, **options
-            )
+            converted[key] = nms(converter, quantize, **options)
         return converted[key]
 
     def score(predictor, records, label_map):
@@ -61,13 +61,14 @@ def quick(exported, converted, monkeypatch) -> list[tuple[str, ...]]:
         ap = 0.48 if predictor.name.endswith(INT8) else 0.5
         return Score(ap, 0.7) if records else Score()
 
-    monkeypatch.setattr(tflite, "convert", convert_once)
+    monkeypatch.setattr(TfliteConverter, "nms", convert_once)
     monkeypatch.setattr(verify, "score", score)
     return scored_on
 
 
 def export(folder: Path, **flags: object) -> None:
-    tflite_files.run(TfliteOptions(output=str(folder), **{"max_map_drop": 100.0, **flags}))
+    usual = {"max_map_drop": 100.0, "force_calibration": True}  # the tiny data has 4 images
+    tflite_files.run(TfliteOptions(output=str(folder), **{**usual, **flags}))
 
 
 def names_in(folder: Path) -> list[str]:
@@ -78,8 +79,10 @@ def names_in(folder: Path) -> list[str]:
 def test_everything_is_written_and_scored(tmp_path, tiny_data, capsys):
     folder = tmp_path / "exports/bolts"
     export(folder)
-    assert names_in(folder) == ["export_report.json", "labels.txt", FLOAT, INT8]
+    assert names_in(folder) == ["export_report.json", *LABELS, FLOAT, INT8]
     assert (folder / "labels.txt").read_text() == "bolt\nnut\nwasher\n"
+    background = (folder / "labels_with_background.txt").read_text()
+    assert background == "???\nbolt\nnut\nwasher\n"
     report = json.loads((folder / "export_report.json").read_text())
     assert sorted(report["files"]) == [FLOAT, INT8]
     for name, quantize in ((FLOAT, "none"), (INT8, "int8")):
@@ -103,7 +106,7 @@ def test_everything_is_written_and_scored(tmp_path, tiny_data, capsys):
     }
     assert report["detection_op"]["max_detections"] == 25
     said = capsys.readouterr()
-    assert "4 calibration images" in said.err
+    assert "calibrated with 4 of 4 images" in said.out
     assert said.out.splitlines()[-1].endswith(
         f"Try it: ./run.sh detect --model {folder / INT8} photo.jpg"
     )
@@ -114,7 +117,7 @@ def test_files_carry_labels_and_names(tmp_path):
     export(tmp_path, quantize="all", max_detections=7)
     assert names_in(tmp_path) == [
         "export_report.json",
-        "labels.txt",
+        *LABELS,
         "model_dynamic.tflite",
         "model_float16.tflite",
         FLOAT,
@@ -131,19 +134,56 @@ def test_files_carry_labels_and_names(tmp_path):
         assert dtype == (np.uint8 if path.name == INT8 else np.float32)
 
 
+@pytest.fixture
+def rungs(monkeypatch) -> list[str]:
+    """Two rungs of a ladder that change nothing; their names as they are tried."""
+    tried: list[str] = []
+
+    def climb(converter, images, exported):
+        for name in ("the first", "the second"):
+            tried.append(name)
+            yield ladder.Rung(name, lambda: converter)
+
+    monkeypatch.setattr(ladder, "rungs", climb)
+    monkeypatch.setattr(ladder, "diagnosis_table", lambda converter: "the worst layers")
+    return tried
+
+
 @pytest.mark.usefixtures("quick")
-def test_gate_leaves_nothing(tmp_path, capsys):
+def test_gate_leaves_nothing(tmp_path, capsys, rungs):
     folder = tmp_path / "exports/bolts"
     with pytest.raises(
         GateError, match=r"^model_int8\.tflite: AP 0\.4800 is 2\.00 points .*; nothing was written$"
     ):
         export(folder, max_map_drop=1.9)
     assert not folder.exists()
-    assert "drop from checkpoint" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "drop from checkpoint" in said
+    assert "the worst layers\n" in said
+    assert rungs == ["the first", "the second"]
+
+
+def test_the_first_rung_that_is_good_enough_is_written(quick, rungs, tmp_path, monkeypatch):
+    """The first rung brings 0.485, the second 0.495; a point may be lost."""
+    aps = iter([0.48, 0.485, 0.495])
+
+    def score(predictor, records, label_map):
+        return Score(next(aps) if predictor.name.endswith(INT8) else 0.5, 0.7)
+
+    monkeypatch.setattr(verify, "score", score)
+    export(tmp_path, max_map_drop=1.0)
+    assert rungs == ["the first", "the second"]
+    report = json.loads((tmp_path / "export_report.json").read_text())
+    assert report["files"][INT8]["AP"] == 0.495
+    assert [(tried["name"], tried["ap"]) for tried in report["ladder"]] == [
+        ("the first", {INT8: 0.485}),
+        ("the second", {INT8: 0.495}),
+    ]
+    assert report["ladder"][1]["drop"][INT8] == pytest.approx(0.5)
 
 
 @pytest.mark.usefixtures("quick")
-def test_gate_takes_earlier_files_from_under_their_names(tmp_path):
+def test_gate_takes_earlier_files_from_under_their_names(tmp_path, rungs):
     (tmp_path / INT8).write_bytes(b"from before")
     (tmp_path / "notes.txt").touch()
     with pytest.raises(GateError, match=r"earlier files in .* are now \*\.previous\)$"):
@@ -177,7 +217,7 @@ def test_no_calibration_records(exported, tmp_path):
         export(tmp_path / "x")
     assert not (tmp_path / "x").exists()
     export(tmp_path, quantize="none")
-    assert names_in(tmp_path) == ["export_report.json", "labels.txt", FLOAT]
+    assert names_in(tmp_path) == ["export_report.json", *LABELS, FLOAT]
     assert json.loads((tmp_path / "export_report.json").read_text())["calibration"] is None
 
 
@@ -201,7 +241,7 @@ def test_interruption_leaves_nothing(tmp_path, monkeypatch):
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tflite_files, "_scores", interrupted)
+    monkeypatch.setattr(verify, "score", interrupted)
     folder = tmp_path / "exports/bolts"
     with pytest.raises(KeyboardInterrupt):
         export(folder, quantize="none")
@@ -217,10 +257,37 @@ def test_folder_that_cannot_be_written(tmp_path):
 
 @pytest.mark.usefixtures("exported")
 def test_regular_nms_says_how_to_run_it(tmp_path, capsys):
-    export(tmp_path, quantize="none", regular_nms=True)
+    export(tmp_path, quantize="none", nms="regular")
     assert "regular NMS needs num_threads=1" in capsys.readouterr().err
     assert b"regular NMS needs num_threads=1" in (tmp_path / FLOAT).read_bytes()
     report = json.loads((tmp_path / "export_report.json").read_text())
     assert report["detection_op"]["use_regular_nms"] is True
     # Class by class is how the checkpoint itself does it.
     assert report["files"][FLOAT]["drop_from_checkpoint"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.usefixtures("exported")
+def test_raw_files_come_with_what_decodes_them(tmp_path, photos):
+    export(tmp_path, form="all")
+    raw = ("model_float32_raw.tflite", "model_int8_raw.tflite")
+    beside = {
+        *(
+            name.replace(".tflite", f"_{what}")
+            for name in raw
+            for what in ("decoding.json", "anchors.npy")
+        ),
+        "model_int8_raw_decoding.h",
+        *("ssd_decode.c", "ssd_decode.h", "ssd_decode.py"),
+    }
+    assert set(names_in(tmp_path)) == {"export_report.json", *LABELS, FLOAT, INT8, *raw, *beside}
+    report = json.loads((tmp_path / "export_report.json").read_text())
+    assert {name: file["form"] for name, file in report["files"].items()} == {
+        FLOAT: "nms",
+        INT8: "nms",
+        **dict.fromkeys(raw, "raw"),
+    }
+    for nms, other in ((FLOAT, raw[0]), (INT8, raw[1])):
+        found = [TflitePredictor(tmp_path / name)(photos[:1]) for name in (nms, other)]
+        counts = [int(detections["num_detections"][0]) for detections in found]
+        assert counts[0] == counts[1] > 3
+        np.testing.assert_allclose(*(d["detection_scores"] for d in found), atol=0.01)

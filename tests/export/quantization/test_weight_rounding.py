@@ -3,7 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.quantization.weight_rounding import depthwise_kernels_rounded, round_kernel
+from export import flatbuffer
+from export.converter import convert_graph
+from export.flatbuffer import Constants, operators_of
+from export.network_graph import NetworkGraph
+from export.quantization.weight_rounding import round_depthwise_kernels, round_kernel
 
 
 def kernel_of(steps: list[float], step: float) -> np.ndarray:
@@ -54,32 +58,35 @@ def test_zeros_stay_zeros():
     assert not round_kernel(np.zeros((3, 3, 4, 1), np.float32)).any()
 
 
-def test_detector_is_itself_again_afterwards(small_detector):
-    depthwise = small_detector.network.depthwise.kernel
-    expected = round_kernel(np.array(depthwise))
-    before = [np.array(variable) for variable in small_detector.network.variables]
+def test_depthwise_kernels_of_a_file_and_nothing_else(small_detector):
+    data = convert_graph(NetworkGraph(small_detector, gives_logits=True))
+    model = flatbuffer.unpack(data)
+    round_depthwise_kernels(model)
+    before, after = flatbuffer.unpack(data), flatbuffer.unpack(flatbuffer.pack(model))
+    (operator,) = flatbuffer.operators_of(model, "DEPTHWISE_CONV_2D")
+    number = int(operator.inputs[1])
+    exact = flatbuffer.Constants(before)[number]  # [1, 3, 3, 12]
+    rounded = flatbuffer.Constants(after)[number]
+    expected = round_kernel(exact[0][..., np.newaxis])[..., 0]
+    np.testing.assert_array_equal(rounded[0], expected)
+    assert not np.array_equal(exact, rounded)
+    changed = [
+        n
+        for n, pair in enumerate(zip(before.buffers, after.buffers, strict=True))
+        if len({bytes(b"" if buffer.data is None else buffer.data) for buffer in pair}) == 2
+    ]
+    assert changed == [before.subgraphs[0].tensors[number].buffer]
 
-    def interrupted() -> None:
-        with depthwise_kernels_rounded(small_detector):
-            inside.extend(np.array(variable) for variable in small_detector.network.variables)
-            np.testing.assert_array_equal(np.array(depthwise), expected)
-            raise KeyboardInterrupt
 
-    inside: list[np.ndarray] = []
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    changed = [not np.array_equal(a, b) for a, b in zip(before, inside, strict=True)]
-    assert sum(changed) == 1
-    for variable, value in zip(small_detector.network.variables, before, strict=True):
-        np.testing.assert_array_equal(np.array(variable), value)
-
-
-def test_separable_layers_are_found(tiny_detector):
-    before = {k: v.numpy() for k, v in tiny_detector.checkpoint_variables().items()}
-    with depthwise_kernels_rounded(tiny_detector):
-        changed = {
-            key
-            for key, variable in tiny_detector.checkpoint_variables().items()
-            if not np.array_equal(before[key], variable.numpy())
-        }
-    assert changed == {key for key in before if key.endswith("depthwise_kernel")}
+def test_a_layer_that_stays_in_float_is_not_rounded(small_detector):
+    network = convert_graph(NetworkGraph(small_detector, gives_logits=True))
+    kernels = []
+    for in_float in (True, False):
+        model = flatbuffer.unpack(network)
+        (operator,) = operators_of(model, "DEPTHWISE_CONV_2D")
+        name = model.subgraphs[0].tensors[int(operator.outputs[0])].name.decode()
+        round_depthwise_kernels(model, [name] if in_float else [])
+        kernels.append(Constants(model)[int(operator.inputs[1])])
+    exact = Constants(flatbuffer.unpack(network))[int(operator.inputs[1])]
+    np.testing.assert_array_equal(kernels[0], exact)
+    assert np.abs(kernels[1] - exact).max() > 0
