@@ -15,6 +15,7 @@ from export.converter import convert_graph
 from export.detection_graph import DetectionGraph
 from export.detection_op import DetectionOpOptions, options_of
 from export.join import join
+from export.late_dequantize import dequantize_late
 from export.network_graph import NETWORK_OUTPUTS, NetworkGraph
 from export.options import CLASS_WISE, FAST, REGULAR
 from export.quantization import activation_ranges, int8
@@ -109,8 +110,9 @@ class TfliteConverter:
         network = self._network(quantize, gives_scores=not is_class_wise)
         options = _rescaled(options, network.box_factors)
         graph = DetectionGraph(self._detector, options, is_class_wise=is_class_wise)
-        data = join(network.data, convert_graph(graph))
-        data = flatbuffer.put_in_order(data, DETECTION_OUTPUTS, options)
+        model = flatbuffer.unpack(join(network.data, convert_graph(graph)))
+        dequantize_late(model)
+        data = flatbuffer.put_in_order(flatbuffer.pack(model), DETECTION_OUTPUTS, options)
         return TfliteModel(self._checked(data, quantize, has_detection_op=True))
 
     def with_settings(self, settings: Int8Settings) -> TfliteConverter:

@@ -103,7 +103,7 @@ class Distillation(tf.Module):
         self._seed = seed
         self._optimizer = UnitAdam(student.weights)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False)
     def step(self, images: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
         """Returns the loss before the step, a scalar; about half of the images are mirrored.
 

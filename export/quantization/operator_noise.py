@@ -63,7 +63,7 @@ def operator_noise(
     """
     walk = _Walk(network, int8_network)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False)
     def sums(image: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
         images = tf.tile(image, [_NUM_SUMS, 1, 1, 1])
         with tf.GradientTape() as tape:
