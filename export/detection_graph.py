@@ -23,8 +23,10 @@ from export.network_graph import BOX_ENCODINGS
 from ssd.models.detector import Detector
 from ssd.tflite_file import DETECTION_OUTPUTS, SCORES
 
-# Anchors, then pairs of anchor and class, that class-wise NMS looks at.
-NUM_ANCHORS, NUM_PAIRS = 256, 512
+# What class-wise NMS looks at: at most and at least so many anchors, in between as many as have so
+# many scores, and of these so many pairs.
+MOST_ANCHORS, FEWEST_ANCHORS, NUM_SCORES = 512, 256, 20_480
+NUM_PAIRS = 512
 # Between neighbours in the grid of classes, in images: more than a decoded box reaches beyond its
 # own, so little that float32 still places a box to 1/100,000 of the image.
 _CLASS_SPACING = 4.0
@@ -86,7 +88,8 @@ def _all_anchors(detector: Detector, options: DetectionOpOptions, anchors: np.nd
 def _class_wise(detector: Detector, options: DetectionOpOptions, anchors: np.ndarray) -> Detect:
     post_process = post_process_function(options)
     num_classes = options.num_classes
-    num_anchors = min(NUM_ANCHORS, len(anchors))
+    wanted = max(FEWEST_ANCHORS, min(MOST_ANCHORS, NUM_SCORES // num_classes))
+    num_anchors = min(wanted, len(anchors))
     num_pairs = min(NUM_PAIRS, num_anchors * num_classes)
     moves = class_moves(num_classes)
     moves = np.concatenate([moves, np.zeros_like(moves)], axis=1)  # of centers, not of sizes

@@ -76,7 +76,8 @@ def test_no_more_pairs_than_there_may_be(small_detector, monkeypatch):
 
 def test_no_more_anchors_than_there_may_be(small_detector, monkeypatch):
     """The anchor with the highest score gives both pairs; the other is not looked at."""
-    monkeypatch.setattr(detection_graph, "NUM_ANCHORS", 1)
+    monkeypatch.setattr(detection_graph, "FEWEST_ANCHORS", 1)
+    monkeypatch.setattr(detection_graph, "NUM_SCORES", 3)
     scores = {(0, 0): 0.9, (0, 1): 0.3, (40, 2): 0.8}
     assert detections(end_of(small_detector), logits_of(scores)) == [(0, 0.9), (1, 0.3)]
 
