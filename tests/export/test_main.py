@@ -76,6 +76,42 @@ def test_flags_of_export_tflite(monkeypatch):
     ]
 
 
+@pytest.mark.parametrize(
+    ("flags", "form", "quantize"),
+    [
+        ("", "nms", "int8"),
+        ("--target micro", "raw", "int8"),
+        ("--target mediapipe", "nms", "int8"),
+        ("--target mediapipe --quantize all", "nms", "all"),
+        ("--target edgetpu --form all", "all", "int8"),
+        ("--format onnx", "raw", "int8"),
+        ("--format onnx --form all --quantize none", "all", "none"),
+    ],
+)
+def test_target_and_format_say_what_no_flag_says(flags, form, quantize, monkeypatch):
+    from export import tflite_files
+
+    given = []
+    monkeypatch.setattr(tflite_files, "run", given.append)
+    command_line.main(["export-tflite", *flags.split()])
+    assert [(options.form, options.quantize) for options in given] == [(form, quantize)]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--target micro --form nms", r"--target micro with --form nms: .* takes --form raw"),
+        ("--target ethos-u --quantize all", r"--target ethos-u with --quantize none"),
+        ("--target mediapipe --form all", r"--target mediapipe with --form raw"),
+        ("--format onnx --form nms", r"--format onnx with --form nms: an ONNX file is raw"),
+        ("--target coral", r"--target: .*'coral'"),
+    ],
+)
+def test_targets_that_cannot_run_the_file(flags, message):
+    with pytest.raises(InputError, match=message):
+        command_line.main(["export-tflite", *flags.split()])
+
+
 def test_flags_of_export_saved_model(monkeypatch, capsys):
     from types import SimpleNamespace
 
