@@ -7,12 +7,11 @@ its own layer.
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
 
-from export.flatbuffer import operators_of, schema
+from export.flatbuffer import Constants, operators_of
 
 _BIAS = 2  # place among the inputs of a convolution
 
@@ -33,12 +32,8 @@ def own_bias(model: Any, operator: Any) -> int | None:
     reading = [int(n) for o in graph.operators for n in o.inputs if n >= 0]
     if sum(graph.tensors[n].buffer == tensor.buffer for n in reading) == 1:
         return number
-    own, own_number = copy.copy(tensor), len(graph.tensors)
-    own.name = tensor.name + f"_of_{own_number}".encode()
-    buffer = schema.BufferT()
-    buffer.data, own.buffer = np.array(model.buffers[tensor.buffer].data), len(model.buffers)
-    model.buffers.append(buffer)
-    graph.tensors.append(own)
+    constants = Constants(model)
+    own_number = constants.add_like(number, constants[number])
     operator.inputs = np.array([*operator.inputs[:_BIAS], own_number], np.int32)
     return own_number
 

@@ -127,7 +127,8 @@ class UnitAdam(tf.Module):
     """Adam (Kingma & Ba 2015) on weights measured by their units.
 
     A learning rate then means the same for every channel: a part of its largest weight, not a
-    number that is much for one layer and nothing for another.
+    number that is much for one layer and nothing for another. Gradients need no units: Adam's
+    direction does not depend on their size.
     """
 
     def __init__(self, weights: list[Weight]) -> None:
@@ -145,7 +146,6 @@ class UnitAdam(tf.Module):
         for weight, gradient, mean, square in zip(
             self._weights, gradients, self._means, self._squares, strict=True
         ):
-            gradient *= weight.unit
             mean.assign(_BETA1 * mean + (1.0 - _BETA1) * gradient)
             square.assign(_BETA2 * square + (1.0 - _BETA2) * tf.square(gradient))
             direction = correction * mean / (tf.sqrt(square) + _EPSILON)

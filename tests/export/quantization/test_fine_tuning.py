@@ -41,13 +41,13 @@ def tuned(
     return fine_tune(network, ranges, batches(images), SETTINGS, **kwargs), ranges
 
 
-def logits_of(data: bytes, images: np.ndarray) -> np.ndarray:
+def outputs_of(data: bytes, images: np.ndarray, name: str = "scores") -> np.ndarray:
     interpreter = Interpreter(model_content=data)
     interpreter.allocate_tensors()
     if interpreter.get_input_details()[0]["dtype"] == np.uint8:
         images = np.rint((images + 1) * 127.5).astype(np.uint8)
     runner = interpreter.get_signature_runner()
-    return np.concatenate([runner(image=image[np.newaxis])["scores"] for image in images])
+    return np.concatenate([runner(image=image[np.newaxis])[name].copy() for image in images])
 
 
 def with_stem_cut_off(network: bytes, ranges: ActivationRanges) -> ActivationRanges:
@@ -74,10 +74,10 @@ def test_int8_comes_nearer_to_float_on_images_never_seen(network, images, monkey
         steps=60,
         on_step=lambda number, loss: losses.append(loss) if number == len(losses) + 1 else None,
     )
-    expected = logits_of(network, unseen)
+    expected = outputs_of(network, unseen)
     errors = []
     for one in (network, after):
-        given = logits_of(int8.quantize(one, ranges, SETTINGS).data, unseen)
+        given = outputs_of(int8.quantize(one, ranges, SETTINGS).data, unseen)
         errors.append(np.sqrt(np.mean((given - expected) ** 2)))
     print(errors)
     assert errors[1] < 0.7 * errors[0]
@@ -91,9 +91,33 @@ def test_the_same_seed_gives_the_same_network(network, images):
     assert first != other
 
 
+def test_without_any_movement_the_int8_file_stays(network, images, monkeypatch):
+    # Kernels on their steps, columns of boxes and the half level of pixels: all there and back.
+    monkeypatch.setattr(fine_tuning, "_LEARNING_RATE", 0.0)
+    after, ranges = tuned(network, images[:3], 1)
+    before, now = (int8.quantize(one, ranges, SETTINGS) for one in (network, after))
+    assert now.box_factors == before.box_factors
+    for name in ("scores", "box_encodings"):
+        np.testing.assert_allclose(
+            outputs_of(now.data, images, name), outputs_of(before.data, images, name), atol=1e-5
+        )
+
+
+def test_layers_that_shared_zeros_learn_biases_of_their_own(network, images):
+    def biases(data: bytes) -> list[np.ndarray]:
+        model = flatbuffer.unpack(data)
+        layers = flatbuffer.operators_of(model, "CONV_2D", "DEPTHWISE_CONV_2D")
+        return [flatbuffer.Constants(model)[int(layer.inputs[2])] for layer in layers]
+
+    *_, box_head, class_head = biases(network)
+    np.testing.assert_array_equal(box_head, class_head)
+    *_, box_head, class_head = biases(tuned(network, images[:3], 2)[0])
+    assert np.abs(box_head - class_head).max() > 1e-6
+
+
 def test_in_float_the_result_is_still_the_network(network, images):
     after, _ = tuned(network, images[:3], 2)
-    difference = np.abs(logits_of(after, images) - logits_of(network, images))
+    difference = np.abs(outputs_of(after, images) - outputs_of(network, images))
     assert 0 < difference.max() < 0.5  # kernels lie on the steps of int8 now
 
 

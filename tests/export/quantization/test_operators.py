@@ -42,6 +42,7 @@ CASES = {
     "reshape": (lambda x: tf.reshape(x, [1, -1, 4]), "RESHAPE"),
     "concat": (lambda x: tf.concat([x, 2.0 * x], axis=2), "CONCATENATION"),
     "slice": (lambda x: x[:, 1:7:2, :, 2:], "STRIDED_SLICE"),
+    "slice of the one image": (lambda x: x[0:1, 1:7:2, :, 2:], "STRIDED_SLICE"),
     "nearest": (
         lambda x: tf.image.resize(x, [16, 24], method="nearest"),
         "RESIZE_NEAREST_NEIGHBOR",
