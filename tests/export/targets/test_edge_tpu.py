@@ -13,7 +13,7 @@ def test_ours_run_there(made):
     # Whose top scores the end of the file looks for, before it makes them float.
     assert nms.facts["first_cpu_op"].startswith("TOPK_V2 (op ")
     assert nms.facts["edge_tpu_ops"] + nms.facts["cpu_ops"] == nms.facts["ops"]
-    assert f"{nms.facts['cpu_ops']} on the CPU (from DEQUANTIZE" in nms.lines[1]
+    assert f"{nms.facts['cpu_ops']} on the CPU (from TOPK_V2" in nms.lines[1]
 
 
 def test_float_file(made):
