@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from export.quantization import calibration, diagnosis, fine_tuning
@@ -12,6 +12,7 @@ from export.quantization.calibration import CalibrationSet
 from export.quantization.int8 import Int8Settings
 from export.source import ExportSource
 from export.tflite import TfliteConverter
+from ssd.errors import InputError
 
 # Images at most, and the other ways to set ranges by them; 100 takes the extremes.
 _MOST_IMAGES = 1000
@@ -29,7 +30,8 @@ class Rung:
 
     Attributes:
       name: what is done differently, for a person.
-      converter: makes the files so; called when it is this rung's turn.
+      converter: makes the files so; called when it is this rung's turn. Raises InputError where
+        the network does not allow it.
     """
 
     name: str
@@ -37,7 +39,10 @@ class Rung:
 
 
 def rungs(
-    converter: TfliteConverter, images: CalibrationSet, exported: ExportSource
+    converter: TfliteConverter,
+    images: CalibrationSet,
+    exported: ExportSource,
+    errors: Sequence[diagnosis.LayerError],
 ) -> Iterator[Rung]:
     """Yields what can be tried, the cheapest first, each by itself.
 
@@ -45,6 +50,7 @@ def rungs(
       converter: made the file that lost too much.
       images: that it was calibrated with.
       exported: whose network it is.
+      errors: of its layers, the costliest first; may be empty.
     """
     used = len(converter.ranges.low)
     if images.available > used:
@@ -62,8 +68,7 @@ def rungs(
             f"ranges of {percentile:.0f} % of the images",
             functools.partial(converter.with_settings, settings),
         )
-    errors = _layer_errors(converter)
-    for number in _FLOAT_LAYERS:
+    for number in _FLOAT_LAYERS if errors else ():
         settings = Int8Settings(float_tensors=diagnosis.worst_tensors(errors, number))
         yield Rung(
             f"the {number} costliest layers in float32",
@@ -75,9 +80,23 @@ def rungs(
     )
 
 
-def diagnosis_table(converter: TfliteConverter) -> str:
-    """Returns the layers that cost most as plain text for a screen."""
-    return diagnosis.table(_layer_errors(converter), _SHOWN_LAYERS)
+def diagnose(converter: TfliteConverter) -> list[diagnosis.LayerError]:
+    """Returns the errors of the int8 network's layers and shows the costliest.
+
+    Empty, and said so, where the network has an operator that the diagnosis does not know.
+    """
+    try:
+        errors = diagnosis.layer_errors(
+            converter.float_network,
+            converter.int8_network(),
+            lambda: itertools.islice(converter.images(), _DIAGNOSIS_IMAGES),
+            gives_logits=converter.gives_logits,
+        )
+    except InputError as error:
+        print(f"no diagnosis: {error}", flush=True)
+        return []
+    print(diagnosis.table(errors, _SHOWN_LAYERS), flush=True)
+    return errors
 
 
 def fine_tuned(converter: TfliteConverter, steps: int) -> TfliteConverter:
@@ -98,15 +117,6 @@ def fine_tuned(converter: TfliteConverter, steps: int) -> TfliteConverter:
         on_step=_progress(steps),
     )
     return converter.with_network(network)
-
-
-def _layer_errors(converter: TfliteConverter) -> list[diagnosis.LayerError]:
-    return diagnosis.layer_errors(
-        converter.float_network,
-        converter.int8_network(),
-        lambda: itertools.islice(converter.images(), _DIAGNOSIS_IMAGES),
-        gives_logits=converter.gives_logits,
-    )
 
 
 def _progress(steps: int) -> Callable[[int, float], None]:

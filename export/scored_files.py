@@ -15,6 +15,7 @@ from export.report import Attempt, build_report
 from export.source import ExportSource, Records
 from export.tflite import TfliteConverter
 from export.verify import Score, ScoredFile
+from ssd.errors import InputError
 from ssd.tflite_predictor import TflitePredictor
 
 _NUM_THREADS = 2
@@ -129,11 +130,15 @@ class ScoredExport:
 
     def _climb(self, converter: TfliteConverter, images: CalibrationSet) -> list[Attempt]:
         """Makes the int8 files in other ways until they lose no more than allowed."""
-        print(ladder.diagnosis_table(converter), flush=True)
+        errors = ladder.diagnose(converter)
         attempts = []
-        for rung in ladder.rungs(converter, images, self.exported):
+        for rung in ladder.rungs(converter, images, self.exported, errors):
             print(f"{self._lost()[0].name} lost too much; trying {rung.name}", flush=True)
-            other = rung.converter()
+            try:
+                other = rung.converter()
+            except InputError as error:
+                print(f"  not possible: {error}", flush=True)
+                continue
             files = [f for f in self.scored if f.quantize == "int8"]
             made = [self._make(other, file.form, file.quantize) for file in files]
             self.scored = [next((m for m in made if m.name == f.name), f) for f in self.scored]

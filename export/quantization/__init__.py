@@ -6,6 +6,7 @@ Map, in the order of imports:
     activation_ranges       what every tensor of the float network reaches on them
     weight_rounding         depthwise kernels on the steps of int8
     box_columns             box encodings brought to one range
+    biases                  one of its own for every layer
     pixel_shift             the half level by which pixels are read too bright, taken out
     int8                    float network and ranges -> int8 network
     grids, operators, fake_quantized_network   the int8 network as TensorFlow computes it, trainable

@@ -139,13 +139,17 @@ def rungs(monkeypatch) -> list[str]:
     """Two rungs of a ladder that change nothing; their names as they are tried."""
     tried: list[str] = []
 
-    def climb(converter, images, exported):
+    def climb(converter, images, exported, errors):
+        def impossible():
+            raise InputError("the network has a strange operator")
+
+        yield ladder.Rung("what cannot be", impossible)
         for name in ("the first", "the second"):
             tried.append(name)
             yield ladder.Rung(name, lambda: converter)
 
     monkeypatch.setattr(ladder, "rungs", climb)
-    monkeypatch.setattr(ladder, "diagnosis_table", lambda converter: "the worst layers")
+    monkeypatch.setattr(ladder, "diagnose", lambda converter: [])
     return tried
 
 
@@ -159,7 +163,7 @@ def test_gate_leaves_nothing(tmp_path, capsys, rungs):
     assert not folder.exists()
     said = capsys.readouterr().out
     assert "drop from checkpoint" in said
-    assert "the worst layers\n" in said
+    assert "  not possible: the network has a strange operator\n" in said
     assert rungs == ["the first", "the second"]
 
 
