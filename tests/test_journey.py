@@ -254,6 +254,7 @@ def test_exports_run(trained, data, run, workspace):
             "export",
             "--max-map-drop",
             "100",
+            "--force-calibration",  # of four images
         )
     )
     run(command("export", "export-saved-model", "--run", trained, "--output", "export"))
