@@ -176,11 +176,24 @@ def _complete(arguments: dict) -> dict:
         arguments["form"] = arguments["form"] or "raw"
     for name in ("form", "quantize"):
         arguments[name] = arguments[name] or getattr(wanted, name)
+    _require_obeyed(arguments)
     if target:
         for form in FORMS[arguments["form"]]:
             for quantize in REQUESTED[arguments["quantize"]]:
                 require_options(target, form, quantize)
     return arguments
+
+
+def _require_obeyed(arguments: dict) -> None:
+    """Raises where a flag would be ignored."""
+    if arguments["classes_per_detection"] != 1 and arguments["nms"] != FAST:
+        raise InputError("--classes-per-detection belongs to --fast-nms; add that, or leave it out")
+    if arguments["nms"] != TfliteOptions.nms and arguments["form"] == "raw":
+        raise InputError("--fast-nms and --regular-nms: a raw file has no NMS; give --form nms")
+    if "int8" not in QUANTIZE_CHOICES[arguments["quantize"]] and arguments["fine_tune_steps"]:
+        raise InputError(
+            "--fine-tune-steps is for int8 files; add --quantize int8, or leave it out"
+        )
 
 
 def _export_saved_model(arguments: dict) -> None:

@@ -50,9 +50,9 @@ def test_flags_of_export_tflite(monkeypatch):
     monkeypatch.setattr(tflite_files, "run", given.append)
     command_line.main(["export-tflite"])
     flags = (
-        "--run r --output o --label-map l --quantize all --form raw --calibration a* b* "
+        "--run r --output o --label-map l --quantize all --form all --calibration a* b* "
         "--calibration-images 60 --force-calibration --max-map-drop 0.5 --max-detections 10 "
-        "--fine-tune-steps 7 --regular-nms --classes-per-detection 2 --val-records v"
+        "--fine-tune-steps 7 --fast-nms --classes-per-detection 2 --val-records v"
     )
     command_line.main(["export-tflite", *flags.split()])
     assert given == [
@@ -62,14 +62,14 @@ def test_flags_of_export_tflite(monkeypatch):
             output="o",
             label_map="l",
             quantize="all",
-            form="raw",
+            form="all",
             calibration=("a*", "b*"),
             calibration_images=60,
             force_calibration=True,
             fine_tune_steps=7,
             max_map_drop=0.5,
             max_detections=10,
-            nms="regular",
+            nms="fast",
             classes_per_detection=2,
             val_records=("v",),
         ),
@@ -104,6 +104,10 @@ def test_target_and_format_say_what_no_flag_says(flags, form, quantize, monkeypa
         ("--target ethos-u --quantize all", r"--target ethos-u with --quantize none"),
         ("--target mediapipe --form all", r"--target mediapipe with --form raw"),
         ("--format onnx --form nms", r"--format onnx with --form nms: an ONNX file is raw"),
+        ("--classes-per-detection 2", r"belongs to --fast-nms"),
+        ("--form raw --fast-nms", r"a raw file has no NMS; give --form nms"),
+        ("--target micro --regular-nms", r"a raw file has no NMS"),
+        ("--quantize float16 --fine-tune-steps 9", r"--fine-tune-steps is for int8 files"),
         ("--target coral", r"--target: .*'coral'"),
     ],
 )
