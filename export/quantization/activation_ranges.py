@@ -58,6 +58,19 @@ class ActivationRanges:
         return float(np.mean(moved / np.maximum(high - low, 1e-9)))
 
 
+def interpreter_of_all_tensors(data: bytes) -> Interpreter:
+    """Returns an allocated interpreter of a .tflite whose every tensor can be read after a run."""
+    # A delegate keeps what lies between two of its operators to itself.
+    interpreter = Interpreter(
+        model_content=data,
+        num_threads=_NUM_THREADS,
+        experimental_preserve_all_tensors=True,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+    )
+    interpreter.allocate_tensors()
+    return interpreter
+
+
 def observe(network: bytes, images: Batches, *, until_converged: bool = False) -> ActivationRanges:
     """Returns the ranges of a float .tflite network that gives box_encodings and scores.
 
@@ -69,14 +82,7 @@ def observe(network: bytes, images: Batches, *, until_converged: bool = False) -
     Raises:
       GateError: the values of the images are in another range than the network takes.
     """
-    # A delegate keeps what lies between two of its operators to itself.
-    interpreter = Interpreter(
-        model_content=network,
-        num_threads=_NUM_THREADS,
-        experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
-    interpreter.allocate_tensors()
+    interpreter = interpreter_of_all_tensors(network)
     model = flatbuffer.unpack(network)
     graph, given = model.subgraphs[0], flatbuffer.signature_outputs(model)
     image_tensor = int(graph.inputs[0])

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from export import flatbuffer
 from export.flatbuffer import code_of, schema
+from export.quantization.activation_ranges import interpreter_of_all_tensors
 from export.quantization.box_columns import box_tensors, scale_box_columns
 from export.quantization.calibration import Batches
 from export.quantization.fake_quantized_network import MOVES
@@ -18,7 +18,6 @@ from export.quantization.grids import pair_operators
 from export.quantization.int8 import Int8Network
 from export.quantization.operator_noise import operator_noise
 
-_NUM_THREADS = 2
 _KINDS = {
     schema.BuiltinOperator.CONV_2D: "conv",
     schema.BuiltinOperator.DEPTHWISE_CONV_2D: "depthwise",
@@ -154,14 +153,7 @@ def _accumulated(
 
 def _tensors(data: bytes, numbers: Sequence[int]) -> Any:
     """Returns a function: image float32 [1, H, W, 3] in [-1, 1] -> tensors of the file in float."""
-    # A delegate keeps what lies between two of its operators to itself.
-    interpreter = Interpreter(
-        model_content=data,
-        num_threads=_NUM_THREADS,
-        experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
-    interpreter.allocate_tensors()
+    interpreter = interpreter_of_all_tensors(data)
     given = interpreter.get_input_details()[0]
     steps = {one["index"]: one["quantization"] for one in interpreter.get_tensor_details()}
 
