@@ -8,7 +8,7 @@ Map, in the order of imports (each room knows only the rooms above it):
     models                    MobileNet, feature maps, box predictor, and the detector they form
     data                      TFRecords -> decoded, augmented, resized, padded batches
     zoo, checkpoint, optimizer, coco_metrics, visualize
-    tflite_raw, predictor     .tflite files without custom op decoded; every form of a model called one way
+    tflite_raw, predictor     .tflite files without custom op decoded; every form, called one way
     run_report                curves, worst images and report.html of an evaluation or a run
     evaluate, detect, doctor, anchor_fit
     training                  flags -> plan -> session: steps, checkpoints, evaluation, resume
