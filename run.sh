@@ -11,8 +11,8 @@ usage() {
   train                    fine-tune a detector; with no arguments: the sample data set, end to end
   export-tflite            the newest run (or --run DIR) to .tflite, int8 by default
   export-saved-model       the same run to a SavedModel
-  evaluate                 COCO metrics of a run, a SavedModel or a .tflite on records
-  detect                   draw detections on images and folders
+  evaluate                 COCO metrics of a run, a SavedModel, a hub module or a .tflite on records
+  detect                   draw detections on images, folders, videos or a camera
   benchmark                latency, memory, size and ops of .tflite files, side by side
   convert voc|coco|csv|yolo  annotations to TFRecords
   lint                     the checks of convert, over annotations or TFRecords
@@ -33,6 +33,7 @@ case "$verb" in
   convert | lint | show | sample-data) module=tfrecord_tools ;;
   test | check) module=$verb ;;
   "" | -h | --help | help) usage; exit 0 ;;
+  --version) sed -n 's/^__version__ = "\(.*\)".*/\1/p' "$home/ssd/__init__.py"; exit 0 ;;
   *) echo "run.sh: $verb: no such verb; ./run.sh --help lists them" >&2; exit 2 ;;
 esac
 

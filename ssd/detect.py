@@ -1,9 +1,10 @@
-"""Detections of any form of a model on pictures: drawn, or as numbers."""
+"""Detections of any form of a model on pictures and videos: drawn, or as numbers."""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ssd import coco_annotations, video
 from ssd.core.image_resizer_numpy import resize_bilinear_legacy_numpy
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
@@ -68,32 +70,66 @@ def run(
     as_json: bool,
     label_map: LabelMap | None,
     threads: int,
+    annotations: str | None = None,
+    frames: int | None = None,
 ) -> None:
-    """The `detect` verb; arguments are its flags. Draws, or prints one JSON object."""
-    pictures = list(_pictures(inputs))
+    """The `detect` verb; arguments are its flags. Draws, or prints one JSON object.
+
+    Raises:
+      KeyboardInterrupt: Ctrl-C in a video; what was found until then is written or printed.
+    """
+    sources = list(_sources(inputs))
+    _require_fitting_flags(sources, annotations, frames)
     predictor = load_predictor(model, label_map, num_threads=threads)
-    folder = Path(output)
-    names = _output_names(pictures)
-    if not as_json:
-        _require_other_files(pictures, [folder / name for name in names])
-    results = []
-    for path, name in zip(pictures, names, strict=True):
-        image = read_image(path)
-        detections = detect(predictor, image, score_threshold)
-        results.append(
-            {
-                "file": str(path),
-                "height": image.shape[0],
-                "width": image.shape[1],
-                "detections": detections,
-            }
-        )
-        if not as_json:
-            drawn = folder / name
-            _save(draw(image, detections), drawn)
-            print(f"{path}: {_counts(detections)} -> {drawn}")
+    outputs = [None if as_json else Path(output) / name for name in _output_names(sources)]
+    _require_other_files(sources, outputs)
+    pictures, videos, interrupted = [], [], ""
+    for source, drawn in zip(sources, outputs, strict=True):
+        if not video.is_video(source):
+            pictures.append(_picture(predictor, source, drawn, score_threshold))
+            continue
+        found = _video(predictor, source, drawn, score_threshold, frames)
+        videos.append(found.as_json())
+        if found.is_interrupted:
+            where = f" are in {drawn}" if drawn and found.times else ""
+            interrupted = f"interrupted; {len(found.times)} frames of {source}{where}"
+            break
     if as_json:
-        print(json.dumps({"model": model, "images": results}))
+        print(json.dumps({"model": model, "images": pictures, "videos": videos}))
+    if annotations:
+        count = coco_annotations.write(annotations, pictures, model=model, score=score_threshold)
+        # Nothing but the JSON object goes to stdout.
+        print(f"{count} boxes of {len(pictures)} pictures -> {annotations}", file=sys.stderr)
+    if interrupted:
+        raise KeyboardInterrupt(interrupted)
+
+
+def _picture(
+    predictor: Predictor, path: Path, drawn: Path | None, score_threshold: float
+) -> dict[str, Any]:
+    image = read_image(path)
+    detections = detect(predictor, image, score_threshold)
+    if drawn is not None:
+        _save(draw(image, detections), drawn)
+        print(f"{path}: {_counts(detections)} -> {drawn}")
+    height, width = image.shape[:2]
+    return {"file": str(path), "height": height, "width": width, "detections": detections}
+
+
+def _video(
+    predictor: Predictor, path: Path, drawn: Path | None, score_threshold: float, limit: int | None
+) -> video.Video:
+    found = video.run(
+        str(path),
+        lambda frame: detect(predictor, frame, score_threshold),
+        draw,
+        output=drawn,
+        limit=limit,
+    )
+    if drawn is not None and found.times:
+        everything = [one for frame in found.detections for one in frame]
+        print(f"{path}: {found.line()}; {_counts(everything)} -> {drawn}")
+    return found
 
 
 def draw(image: np.ndarray, detections: list[dict[str, Any]]) -> np.ndarray:
@@ -122,7 +158,8 @@ def read_image(path: Path) -> np.ndarray:
         raise InputError(f"{path}: not a readable picture ({error})") from error
 
 
-def _pictures(inputs: Sequence[str]) -> Iterator[Path]:
+def _sources(inputs: Sequence[str]) -> Iterator[Path]:
+    """Yields pictures, videos and camera:N, those of folders (pictures alone) by name."""
     for text in inputs:
         path = Path(text)
         if path.is_dir():
@@ -132,28 +169,45 @@ def _pictures(inputs: Sequence[str]) -> Iterator[Path]:
                     f"{path}: no pictures in this folder ({', '.join(sorted(_SUFFIXES))})"
                 )
             yield from inside
-        elif path.is_file():
+        elif path.is_file() or text.startswith(video.CAMERA):
             yield path
         else:
             raise InputError(f"{path}: no such file or folder")
 
 
-def _output_names(pictures: Sequence[Path]) -> list[str]:
+def _require_fitting_flags(
+    sources: Sequence[Path], annotations: str | None, frames: int | None
+) -> None:
+    """Raises for what cannot be done, before a model is loaded."""
+    first = next(filter(video.is_video, sources), None)
+    if first is not None:
+        video.require_opencv(str(first))
+        if annotations:
+            raise InputError(f"--annotations is for pictures; {first} is none")
+    elif frames is not None:
+        raise InputError("--frames is for videos and cameras; here are only pictures")
+    if annotations:
+        coco_annotations.require_replaceable(annotations)
+
+
+def _output_names(sources: Sequence[Path]) -> list[str]:
     """File names that do not collide when several folders hold the same ones."""
-    stems = [path.stem for path in pictures]
+    # A colon is no part of a file name everywhere.
+    stems = [source.stem.replace(":", "_") for source in sources]
     return [
-        f"{path.stem}.jpg" if stems.count(path.stem) == 1 else f"{n:04d}_{path.stem}.jpg"
-        for n, path in enumerate(pictures)
+        (stem if stems.count(stem) == 1 else f"{n:04d}_{stem}")
+        + (".mp4" if video.is_video(source) else ".jpg")
+        for n, (source, stem) in enumerate(zip(sources, stems, strict=True))
     ]
 
 
-def _require_other_files(pictures: Sequence[Path], outputs: Sequence[Path]) -> None:
-    """Raises if a drawing would replace a picture that it is made from."""
-    originals = {picture.resolve() for picture in pictures}
+def _require_other_files(sources: Sequence[Path], outputs: Sequence[Path | None]) -> None:
+    """Raises if a drawing would replace a picture or video that it is made from."""
+    originals = {source.resolve() for source in sources}
     for path in outputs:
-        if path.resolve() in originals:
+        if path is not None and path.resolve() in originals:
             raise InputError(
-                f"{path}: the drawing would replace the picture; give another --output"
+                f"{path}: the drawing would replace the original; give another --output"
             )
 
 

@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ssd import zoo
+from ssd import __version__, zoo
 
-REQUIREMENTS = Path(__file__).resolve().parents[1] / "requirements.txt"
+HOME = Path(__file__).resolve().parents[1]
+REQUIREMENTS = HOME / "requirements.txt"
 SUPPORTED_PYTHON = range(10, 14)  # 3.10 to 3.13
 SUPPORTED_TENSORFLOW = ("2.20.", "2.21.")
 IMPORT_SECONDS = 120.0  # a cold disk takes its time
@@ -40,10 +41,12 @@ def report() -> dict[str, Any]:
 
     `healthy`: bool; `problems` and `notes`: lists of {"what", "mend"}, the first stop the kit from
     working, the second do not. Memory and disk are bytes, None where the system does not tell. The
-    TensorFlow version is None if it cannot be imported; then "error" says why.
+    commit is None outside a git checkout. The TensorFlow version is None if it cannot be imported;
+    then "error" says why.
     """
     tensorflow = _tensorflow()
     found: dict[str, Any] = {
+        "kit": {"version": __version__, "commit": _commit()},
         "python": {"version": platform.python_version(), "executable": sys.executable},
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
@@ -80,6 +83,7 @@ def format_report(found: dict[str, Any]) -> str:
         verdict,
         *(f"  also: {row['what']}; run: {row['mend']}" for row in problems[1:]),
         *(f"  note: {row['what']}; {row['mend']}" for row in found["notes"]),
+        f"kit:          {found['kit']['version']}, commit {found['kit']['commit'] or 'unknown'}",
         f"python:       {python['version']} ({python['executable']})",
         f"platform:     {found['platform']}, {found['cpus']} CPUs",
         f"memory:       {_gb(memory['total'])}, {_gb(memory['available'])} available",
@@ -130,6 +134,15 @@ def _notes(found: dict[str, Any]) -> list[dict[str, str]]:
             mend = "unset CUDA_VISIBLE_DEVICES"
         notes.append(("there is a GPU, but TensorFlow does not see it", mend))
     return [{"what": what, "mend": mend} for what, mend in notes]
+
+
+def _commit() -> str | None:
+    """Returns the checkout's commit, with `+` behind it where files differ from it."""
+    command = ["git", "-C", str(HOME), "describe", "--always", "--dirty=+", "--exclude=*"]
+    if not (HOME / ".git").exists() or not shutil.which("git"):
+        return None
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None
 
 
 def _pip(*arguments: str) -> str:

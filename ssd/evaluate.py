@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from ssd import hub
 from ssd import label_map as label_maps
+from ssd.coco_names import with_classes_of
 from ssd.data.record_index import index_records
 from ssd.data.record_verification import verify
 from ssd.errors import InputError
@@ -157,7 +159,7 @@ def run(
 ) -> None:
     """The `evaluate` verb; arguments are its flags. Prints the table or one JSON object."""
     records, labels, settings = _data(model, data, split, records, label_map)
-    predictor = load_predictor(model, num_threads=threads)
+    predictor = with_classes_of(load_predictor(model, num_threads=threads), labels)
     settings = settings.with_pascal_voc()
     images: list[EvaluatedImage] = []
     summary = evaluate(
@@ -206,6 +208,8 @@ def _data(
     elif not records:
         from ssd.config import pipeline  # late: only a run without flags needs it
 
+        if hub.is_handle(model):
+            raise InputError(f"{model}: names no records; give --data DIR or --records GLOB")
         config_path = config_beside(local_model(model))
         config = pipeline.load(config_path).message
         readers = config.eval_input_reader

@@ -138,19 +138,21 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
 def _add_detect(parser: argparse.ArgumentParser) -> None:
     _add_model(parser)
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="IMAGE|DIR")
-    add("--output", default="detections", metavar="DIR")
+    add("inputs", nargs="+", metavar="IMAGE|DIR|VIDEO|camera:N")
+    add("--output", default="detections", metavar="DIR", help="of the drawings (detections)")
     add("--score-threshold", type=_fraction, default=0.3, metavar="X")
-    add("--label-map", metavar="FILE")
-    add("--json", action="store_true", dest="as_json")
+    add("--label-map", metavar="FILE", help="names the model's classes")
+    add("--frames", type=_positive, metavar="N", help="of a video or camera: stop after N")
+    add("--annotations", metavar="FILE.json", help="write the boxes as COCO annotations, too")
+    add("--json", action="store_true", dest="as_json", help="numbers instead of drawings")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         required=True,
-        metavar="PATH",
-        help="a run, a zoo folder, a checkpoint, a SavedModel or a .tflite",
+        metavar="PATH|hub:HANDLE_OR_FOLDER",
+        help="a run, a zoo folder, a checkpoint, a SavedModel, a TF Hub module or a .tflite",
     )
     parser.add_argument("--threads", type=_positive, default=2, metavar="N", help="of a .tflite")
 

@@ -1,4 +1,4 @@
-"""One way to call every form of a model: checkpoint, SavedModel, .tflite."""
+"""One way to call every form of a model: checkpoint, SavedModel, hub module, .tflite."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ssd import coco_names, hub, zoo
 from ssd import label_map as label_maps
-from ssd import zoo
 from ssd.errors import InputError
 from ssd.label_map import LabelMap
 from ssd.run_folder import config_beside, label_map_beside
@@ -21,6 +21,8 @@ _RETURNED = (
     DetectionFields.detection_classes,
     DetectionFields.num_detections,
 )
+# Boxes that are not clipped to the picture reach a little beyond 1, boxes in pixels far beyond.
+_LARGEST_NORMALIZED = 3.0
 
 
 class Predictor(Protocol):
@@ -58,6 +60,7 @@ class CheckpointPredictor:
         self.detector = detector
         self.label_map = label_map
         self.name = name
+        self.num_classes: int = detector.num_classes
         is_plain = detector.image_resizer.is_plain
         self.image_size: tuple[int, int] | None = detector.image_size if is_plain else None
         self.batch_size = 8 if is_plain else 1
@@ -81,40 +84,50 @@ class CheckpointPredictor:
 
 
 class SavedModelPredictor:
-    """A SavedModel with the detection signature: ours, the zoo's or TFOD's."""
+    """A SavedModel with the detection signature: ours, the zoo's, TFOD's, or a hub module.
 
-    image_size: tuple[int, int] | None = None
+    Args:
+      path: its folder.
+      loaded: what was loaded from there already; None loads it.
+      name: what a person calls it; the path where it is empty.
+
+    Attributes:
+      label_map: of its assets, else in its folder or the one above; None without.
+      num_classes: C where the signature tells, else None.
+
+    Raises:
+      InputError: it cannot be loaded, or takes or gives something else.
+    """
+
     batch_size = 1
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, loaded: Any = None, name: str = "") -> None:
         import tensorflow as tf  # late: `--help` answers without it
 
-        self.name = str(path)
-        self._model = tf.saved_model.load(str(path))
-        if "serving_default" not in self._model.signatures:
-            raise InputError(
-                f"{path}: no serving_default signature; a detection SavedModel "
-                "(uint8 [1, h, w, 3] in) was expected"
-            )
-        self._function = self._model.signatures["serving_default"]
-        _, inputs = self._function.structured_input_signature
-        ((self._input_name, spec),) = inputs.items()
-        missing = [name for name in _RETURNED if name not in self._function.structured_outputs]
-        if spec.dtype != tf.uint8 or missing:
-            raise InputError(
-                f"{path}: takes {spec.dtype.name} and lacks outputs {missing}; a "
-                "detection SavedModel with image_tensor input was expected"
-            )
-        asset = path / "assets" / "label_map.pbtxt"
-        beside = label_map_beside(path)
-        source = asset if asset.is_file() else beside
-        self.label_map = label_maps.load(source) if source else None
+        from ssd.saved_model_signature import detection_function  # late, as above
+
+        self.name = name or str(path)
+        if loaded is None:
+            loaded = hub.load_saved_model(path, tf.saved_model.load)
+        self._loaded = loaded  # the variables live as long as it does
+        self._function = detection_function(loaded, self.name)
+        self.image_size = self._function.image_size
+        self.num_classes = self._function.num_classes
+        source = _label_map_of_saved_model(path)
+        self.label_map: LabelMap | None = label_maps.load(source) if source else None
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        import tensorflow as tf  # late, as above; loaded already
-
-        outputs = self._function(**{self._input_name: tf.constant(images, tf.uint8)})
-        return _with_class_ids({name: outputs[name] for name in _RETURNED}, 0)
+        # Pixels that were resized to a fixed size have fractions.
+        pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8)
+        outputs = self._function.call(pixels)
+        found = _with_class_ids({name: outputs[name] for name in _RETURNED}, 0)
+        largest = found[DetectionFields.detection_boxes].max(initial=0.0)
+        if largest > _LARGEST_NORMALIZED:
+            raise InputError(
+                f"{self.name}: gives boxes in pixels (up to {largest:.0f}); parts of the picture, "
+                "0 to 1, were expected"
+            )
+        return found
 
 
 def load_predictor(
@@ -122,30 +135,43 @@ def load_predictor(
 ) -> Predictor:
     """Returns the predictor for a run, model folder, checkpoint prefix, SavedModel or .tflite.
 
+    A SavedModel or checkpoint of 90 or 80 classes that carries no label map gets COCO's names,
+    which is said on stderr.
+
     Args:
       path: a folder with pipeline.config counts as a run or zoo folder, also when it holds a
-        saved_model beside.
+        saved_model beside; hub:HANDLE_OR_FOLDER is a module of TensorFlow Hub.
       label_map: replaces the one that the model carries.
       num_threads: of the .tflite interpreter.
 
     Raises:
       InputError: nothing there that can be loaded.
     """
-    path = local_model(path)
-    predictor: Predictor
-    if path.suffix == ".tflite":
-        from ssd.tflite_predictor import TflitePredictor  # late: only this form needs LiteRT
-
-        predictor = TflitePredictor(path, num_threads=num_threads)
-    elif (path / "saved_model.pb").is_file():
-        predictor = SavedModelPredictor(path)
-    elif not (path / "pipeline.config").is_file() and (path / "saved_model").is_dir():
-        predictor = SavedModelPredictor(path / "saved_model")
-    else:
-        predictor = load_checkpoint_predictor(path)
+    path = os.fspath(path)
+    if "://" in path and not hub.is_handle(path):
+        raise InputError(f"{path}: an address is given as {hub.PREFIX}{path}")
+    predictor = _load(path, num_threads)
     if label_map is not None:
         predictor.label_map = label_map
+    elif predictor.label_map is None:
+        coco_names.name_classes(predictor, path)
     return predictor
+
+
+def _load(path: str, num_threads: int) -> Predictor:
+    if hub.is_handle(path):
+        loaded, folder = hub.load(path)
+        return SavedModelPredictor(folder, loaded, path)
+    model = local_model(path)
+    if model.suffix == ".tflite":
+        from ssd.tflite_predictor import TflitePredictor  # late: only this form needs LiteRT
+
+        return TflitePredictor(model, num_threads=num_threads)
+    if (model / "saved_model.pb").is_file():
+        return SavedModelPredictor(model)
+    if not (model / "pipeline.config").is_file() and (model / "saved_model").is_dir():
+        return SavedModelPredictor(model / "saved_model")
+    return load_checkpoint_predictor(model)
 
 
 def local_model(path: str | os.PathLike[str]) -> Path:
@@ -181,6 +207,13 @@ def load_checkpoint_predictor(path: str | os.PathLike[str]) -> CheckpointPredict
     checkpoint.restore_model(detector, prefix, prefers_averages=prefers_averages)
     labels = label_map_beside(config_path)
     return CheckpointPredictor(detector, label_maps.load(labels) if labels else None, prefix)
+
+
+def _label_map_of_saved_model(path: Path) -> Path | None:
+    """Returns the label map in the assets of others' and our SavedModels, or beside, or None."""
+    inside = [path / "assets/label_map.pbtxt", *sorted(path.glob("assets/*label*map*.pbtxt"))]
+    places = [*inside, path / "label_map.pbtxt", path.parent / "label_map.pbtxt"]
+    return next((place for place in places if place.is_file()), None)
 
 
 def _with_class_ids(detections: dict[str, Any], offset: int) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
     records     SHA-256 and small JSON files
     catalogue   the four models and their names
-    download    one archive from a server or mirror; the only file that opens the network
+    download    one archive from a server or mirror; the only file here that opens the network
     archive     unpacking, confined to its folder
     cache       where a model lies, and whether it is still what came
     opening     fetch and open_model: from what a person says to a folder

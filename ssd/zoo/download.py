@@ -1,4 +1,4 @@
-"""One archive from a server or mirror into a file; the only place that opens the network.
+"""One archive from a server or mirror into a file; the zoo's only place that opens the network.
 
 What arrived stays in the `.part` file, with a `.part.json` that says where it comes from, so that
 the next call goes on from there.

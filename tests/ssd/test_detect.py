@@ -175,6 +175,31 @@ class TestVerb:
             self.run([tmp_path / given], tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
+    def test_annotations_are_written_too(self, pictures, tmp_path, capsys):
+        file = tmp_path / "new/found.json"
+        self.run([pictures], tmp_path / "out", annotations=str(file), as_json=True)
+        captured = capsys.readouterr()
+        assert json.loads(captured.out)["videos"] == []
+        assert captured.err == f"4 boxes of 2 pictures -> {file}\n"
+        written = json.loads(file.read_text())
+        assert [image["file_name"] for image in written["images"]] == ["a.JPG", "b.png"]
+
+    @pytest.mark.parametrize(
+        ("flags", "message"),
+        [
+            ({"frames": 3}, r"--frames is for videos and cameras; here are only pictures"),
+            ({"annotations": "hand.json"}, r"hand\.json: is there already, and not a file of `det"),
+        ],
+    )
+    def test_flags_that_do_not_fit(
+        self, pictures, in_temporary_folder, monkeypatch, flags, message
+    ):
+        Path("hand.json").write_text('{"images": []}')
+        monkeypatch.setattr(module, "load_predictor", None)  # said before a model is loaded
+        with pytest.raises(InputError, match=message):
+            self.run([pictures], "out", **flags)
+        assert Path("hand.json").read_text() == '{"images": []}'
+
     def test_an_output_that_cannot_be_written(self, pictures, tmp_path):
         (tmp_path / "file").write_text("in the way")
         with pytest.raises(InputError, match=r"file/b\.jpg: cannot be written"):

@@ -54,7 +54,18 @@ def test_json_is_one_object_with_the_same_verdict(capsys):
     assert healthy
     assert found["healthy"] is True
     assert set(found) == {
-        *("healthy", "problems", "notes", "python", "platform", "cpus", "memory", "disk", "gpus"),
+        *(
+            "kit",
+            "healthy",
+            "problems",
+            "notes",
+            "python",
+            "platform",
+            "cpus",
+            "memory",
+            "disk",
+            "gpus",
+        ),
         *("tensorflow", "requirements", "zoo"),
     }
     assert found["memory"]["available"] <= found["memory"]["total"]

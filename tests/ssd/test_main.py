@@ -173,6 +173,8 @@ def test_flags_of_evaluate_and_detect(monkeypatch):
         "output": "detections",
         "score_threshold": 0.5,
         "label_map": None,
+        "annotations": None,
+        "frames": None,
         "as_json": False,
     }
 

@@ -116,8 +116,11 @@ def test_a_label_map_beside_a_saved_model(tmp_path, tiny_label_map):
 @pytest.mark.parametrize(
     ("signatures", "message"),
     [
-        ({}, r"no serving_default signature; a detection SavedModel"),
-        ({"serving_default": "wrong"}, r"takes float32 and lacks outputs \['detection_scores'"),
+        ({}, r"it has no serving_default signature \(signatures: none\); uint8 \[1, h, w, 3\] in"),
+        (
+            {"serving_default": "wrong"},
+            r"it takes float32 \[1, \?, \?, 3\] and gives detection_boxes; uint8 \[1, h, w, 3\] in",
+        ),
     ],
 )
 def test_other_saved_models_are_refused(tmp_path, signatures, message):
@@ -127,6 +130,64 @@ def test_other_saved_models_are_refused(tmp_path, signatures, message):
     )
     with pytest.raises(InputError, match=message):
         load_predictor(tmp_path)
+
+
+def test_a_damaged_saved_model_is_one_line(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"\xff\xfe nothing" * 9)
+    with pytest.raises(InputError, match=r"TensorFlow cannot load it \(Cannot parse file[^\n]+\)$"):
+        load_predictor(tmp_path)
+
+
+def with_columns(columns: int | None) -> tf.Module:
+    """A detector whose network has so many columns of class scores."""
+    module = Recorded()
+
+    @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)])
+    def detect(image):
+        more = {} if columns is None else {"raw_detection_scores": tf.zeros([1, 9, columns])}
+        return module.detect(image) | more
+
+    module.with_columns = detect
+    return module
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (91, (90, "bicycle", "toothbrush")),
+        (90, (90, "bicycle", "toothbrush")),
+        (81, (80, "bicycle", "90")),
+        (4, None),
+        (None, None),
+    ],
+)
+def test_classes_of_others_have_cocos_names(tmp_path, capsys, columns, expected):
+    module = with_columns(columns)
+    tf.saved_model.save(module, str(tmp_path), {"serving_default": module.with_columns})
+    predictor = load_predictor(tmp_path)
+    said = capsys.readouterr().err
+    if expected is None:
+        assert (predictor.label_map, said) == (None, "")
+        return
+    count = expected[0]
+    labels = predictor.label_map
+    assert (labels.num_classes, labels.name_of(2), labels.name_of(90)) == expected
+    assert said == (
+        f"{tmp_path}: carries no label map; its {count} classes are taken for COCO's, "
+        "--label-map FILE names others\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "place", ["assets/mscoco_label_map.pbtxt", "label_map.pbtxt", "../label_map.pbtxt"]
+)
+def test_where_a_saved_models_labels_are_found(tmp_path, tiny_label_map, capsys, place):
+    module = with_columns(91)
+    path = tmp_path / "saved_model"
+    tf.saved_model.save(module, str(path), {"serving_default": module.with_columns})
+    label_map.save(tiny_label_map, path / place)
+    assert load_predictor(path).label_map.names == tiny_label_map.names
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
