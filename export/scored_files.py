@@ -8,7 +8,7 @@ from typing import Any
 
 from export import ladder, targets, verify
 from export.file_maker import FileMaker, stem_of
-from export.options import FORMS, QUANTIZE_CHOICES, REQUESTED, TfliteOptions
+from export.options import CLASS_WISE, FORMS, QUANTIZE_CHOICES, REQUESTED, TfliteOptions
 from export.quantization import calibration
 from export.quantization.calibration import CalibrationSet
 from export.report import Attempt, build_report
@@ -66,6 +66,8 @@ class ScoredExport:
             for quantize in QUANTIZE_CHOICES[options.quantize]:
                 self.scored.append(self._make(converter, form, quantize))
         print(verify.table(checkpoint, self.scored), flush=True)
+        if options.nms == CLASS_WISE and options.max_detections is None:
+            verify.require_as_checkpoint(checkpoint, self.scored, options.max_map_drop)
         if self.images and self._lost():
             attempts = self._climb(converter, self.images)
             print(verify.table(checkpoint, self.scored), flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from ssd.label_map import LabelMap
 from ssd.predictor import Predictor
 
 _POINTS = 100.0
+_FLOAT_POINTS = 1.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class ScoredFile:
 
     Attributes:
       name: of the file.
-      form: nms.
+      form: nms or raw.
       quantize: none, float16, dynamic or int8.
       num_bytes: its size.
       score: on the validation records.
@@ -93,6 +95,30 @@ def require_accuracy(files: Sequence[ScoredFile], max_map_drop: float) -> None:
             f"({twin.score.ap:.4f}); --max-map-drop allows {max_map_drop:.2f}; give more "
             "--calibration images, or allow the loss"
         )
+
+
+def require_as_checkpoint(
+    checkpoint: Score, files: Sequence[ScoredFile], max_map_drop: float
+) -> None:
+    """Returns if no float32 file lost more than a point against the checkpoint, or than allowed.
+
+    Only for files that are to detect what the checkpoint detects, not for another NMS or fewer
+    detections, which a person has asked for.
+
+    Raises:
+      GateError: names the file, with both APs.
+    """
+    # Whoever asks for less loss means quantization; NMS looks at fewer anchors at any setting.
+    allowed = max(max_map_drop, _FLOAT_POINTS)
+    for file in files:
+        points = drop(checkpoint, file.score)
+        if file.quantize == "none" and points is not None and not points <= allowed:
+            raise GateError(
+                f"{file.name}: AP {file.score.ap:.4f} is {points:.2f} points below the checkpoint "
+                f"({checkpoint.ap:.4f}), and {allowed:.2f} are allowed; a float file should detect "
+                "what its checkpoint does: please report this config, or give --max-map-drop "
+                f"{math.ceil(points)}"
+            )
 
 
 def table(checkpoint: Score, files: Sequence[ScoredFile]) -> str:

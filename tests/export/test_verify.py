@@ -72,6 +72,19 @@ def test_refused(files, limit, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_float_file_detects_what_the_checkpoint_does():
+    # 0.9 and 1.4 points; quantized files have a limit of their own
+    verify.require_as_checkpoint(Score(0.429), [FLOAT, quantized(0.2)], 0.1)
+    verify.require_as_checkpoint(Score(None), [FLOAT], 1.0)
+    verify.require_as_checkpoint(Score(0.434), [FLOAT], 1.5)
+    with pytest.raises(
+        GateError,
+        match=r"^model_float32\.tflite: AP 0\.4200 is 1\.40 points below the checkpoint "
+        r"\(0\.4340\), and 1\.00 are allowed; .*--max-map-drop 2$",
+    ):
+        verify.require_as_checkpoint(Score(0.434), [FLOAT, quantized(0.42)], 0.5)
+
+
 def test_table():
     # drops: (0.42 - 0.405) * 100 = 1.50 and (0.44 - 0.405) * 100 = 3.50
     lines = verify.table(Score(0.44, 0.62), [FLOAT, quantized(0.405)]).split("\n")
