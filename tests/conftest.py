@@ -136,6 +136,20 @@ def tiny_config(project: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
+def tiny_demo_config(project: Path) -> str:
+    """The text of the demo's config at depth 0.25 and 64x96, batches of four."""
+    text = (project / "pipeline_configs/demo.config").read_text()
+    for old, new in (
+        ("depth_multiplier: 1.0", "depth_multiplier: 0.25"),
+        ("height: 192 width: 192", "height: 64 width: 96"),
+        ("batch_size: 16", "batch_size: 4"),
+    ):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return text
+
+
+@pytest.fixture(scope="session")
 def _shared_tiny_detector(project: Path) -> tuple[Detector, dict[str, np.ndarray]]:
     from ssd.config import pipeline
     from ssd.models.builder import build_detector
