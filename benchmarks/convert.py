@@ -113,7 +113,7 @@ def report_coco(folder: Path, megabytes: int) -> None:
     print(f"instances.json of {size:.0f} MB: {images} images, {boxes} boxes")
     read = (
         "import sys, pathlib\n"
-        "from tfrecord_tools import coco\n"
+        "from tfrecord_tools.readers import coco\n"
         "from tfrecord_tools.annotations import ProblemLog\n"
         "from tfrecord_tools.readers.image_index import ImageIndex\n"
         "folder = pathlib.Path(sys.argv[1])\n"

@@ -26,6 +26,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from ssd.core.image_resizer import FixedShapeResizer
 from ssd.data import augmentation, input_pipeline, record_index
 from ssd.standard_fields import TfExampleFields
 
@@ -101,7 +102,7 @@ def pipelines(path: str, batch_size: int) -> dict[str, tf.data.Dataset]:
         record_index=record_index.index_records(path),
         label_map=None,
         num_classes=3,
-        image_size=_IMAGE_SIZE,
+        image_resizer=FixedShapeResizer(*_IMAGE_SIZE),
         batch_size=batch_size,
         max_number_of_boxes=100,
         seed=0,

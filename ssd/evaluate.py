@@ -208,7 +208,8 @@ def _data(
     elif not records:
         from ssd.config import pipeline  # late: only a run without flags needs it
 
-        if hub.is_handle(model):
+        # An exported file may lie below somebody's pipeline.config, which is not its own.
+        if hub.is_handle(model) or model.endswith(".tflite"):
             raise InputError(f"{model}: names no records; give --data DIR or --records GLOB")
         config_path = config_beside(local_model(model))
         config = pipeline.load(config_path).message

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ssd.config.harmless import HARMLESS, REFUSED
-from ssd.config.messages import TrainEvalPipelineConfig, fields_by_path, is_message
+from ssd.config.messages import TrainEvalPipelineConfig, fields_by_path, is_message, is_repeated
 from ssd.config.obeyed import OBEYED, OPTIONAL_ONEOFS, REQUIRED
-from ssd.config.rules import Rule
+from ssd.config.rules import Rule, show
 
 _MOST_REFUSED_LISTED = 6
 
@@ -21,9 +21,9 @@ A setting is obeyed, or it is harmless, or the file is refused with the line and
 setting. Nothing is silently ignored.
 
 ```
-./run.sh config check FILE...           which lines are refused, and why; --json for scripts
-./run.sh config show FILE               the config with every default filled in
-./run.sh train --config FILE --set train_config.batch_size=8
+./run.sh config check pipeline.config       # which lines are refused, and why; --json for scripts
+./run.sh config show pipeline.config        # the config with every default filled in
+./run.sh train --config pipeline.config --data data/mine --set train_config.batch_size=8
 ```
 
 `--set path=value` changes one setting and is checked like the file. Text needs no quotes. A list is
@@ -31,6 +31,25 @@ setting. Nothing is silently ignored.
 `eval_input_reader[0].shuffle=false`. A section is given in braces:
 `--set 'train_config.optimizer={ momentum_optimizer { ... } }'`. Setting one of several alternatives
 clears the others.
+
+## What tutorials tell you to edit
+
+| setting | in a config of your own | with the kit's configs |
+|---|---|---|
+| `num_classes` | has to be the label map's; `train` names both numbers and the `--set` \
+| filled in from the label map |
+| `batch_size` | stays; `--batch-size N` also fits the learning rate, `--set` does not \
+| 16; `--batch-size N` |
+| `fine_tune_checkpoint` | a prefix (`DIR/checkpoint/ckpt-0`), a folder, a zoo archive; \
+`--checkpoint` goes before it. `PATH_TO_BE_CONFIGURED` counts as none \
+| the zoo's, or `--checkpoint` |
+| `fine_tune_checkpoint_type` | `detection` for a detector, `classification` for an ImageNet \
+backbone; `matching` also takes the heads, as far as shapes agree | `matching` |
+| `label_map_path`, `input_path` | used where neither `--data DIR` nor `--train-records`, \
+`--val-records` and `--label-map` are given | `--data DIR` |
+| `num_steps` | stays; `--steps N` also fits the schedule | fitted to the data; `--steps N` |
+| `learning_rate_base`, `warmup_steps` ... | stay | fitted; `--set` keeps a number |
+| `use_bfloat16` | harmless, as it is for TPUs; `--precision` is the switch | the same |
 
 ## Obeyed
 
@@ -93,22 +112,21 @@ No value of these can change a number that comes out of training, evaluation or 
 _REFUSED = """
 ## Refused
 
-Everything else, as soon as it is set to something other than its default. A section that is not
-supported, such as a `faster_rcnn` model, is refused as a whole. Some reasons worth knowing:
+Values that the parentheses above leave out; parts of other models, such as `faster_rcnn`, as a
+whole; and these, as soon as they are set to something other than their default:
 
 """
 
 
 def reference_text() -> str:
     """Returns the page as Markdown."""
-    refused = [(f"`{path}`", why) for path, why in REFUSED.items()]
     return (
         _HEAD
         + _table(("section", "settings"), _obeyed_rows())
         + _TAIL
         + _table(("settings", "why"), _harmless_rows())
         + _REFUSED
-        + _table(("setting", "why"), refused)
+        + _table(("settings", "why"), _refused_rows())
     )
 
 
@@ -171,6 +189,34 @@ def _harmless_rows() -> list[tuple[str, str]]:
     for path, why in HARMLESS.items():
         rows.setdefault(why, []).append(_short(path))
     return [(_listed(names), why) for why, names in rows.items()]
+
+
+def _refused_rows() -> list[tuple[str, str]]:
+    """Returns one row per reason, with all settings beside and below the obeyed ones."""
+    fields = dict(fields_by_path(TrainEvalPipelineConfig.DESCRIPTOR))
+    rows: dict[str, list[str]] = {}
+    for path, field in fields.items():
+        is_shown = path.rpartition(".")[0] in OBEYED
+        if is_shown and path not in OBEYED and path not in HARMLESS:
+            rows.setdefault(REFUSED.get(path) or _why_refused(path, field), []).append(_short(path))
+    return [(_listed(names), why) for why, names in rows.items()]
+
+
+def _why_refused(path: str, field: Any) -> str:
+    if field.containing_oneof is not None:
+        section = path.rpartition(".")[0]
+        names = [one.name for one in field.containing_oneof.fields]
+        supported = [name for name in names if f"{section}.{name}" in OBEYED]
+        return f"not supported; take {' or '.join(f'`{name}`' for name in supported)}."
+    if is_message(field) or is_repeated(field):
+        return "not supported; remove it."
+    return f"only {show(_default(field))}, the default, is supported."
+
+
+def _default(field: Any) -> Any:
+    """Returns a field's default; that of an enum by its name."""
+    value = field.default_value
+    return field.enum_type.values_by_number[value].name if field.enum_type else value
 
 
 def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> str:

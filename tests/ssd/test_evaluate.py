@@ -147,7 +147,7 @@ class TestVerb:
             "as_json": True,
             "threads": 2,
         }
-        module.run("model", **(flags | changes))
+        module.run(**({"model": "model"} | flags | changes))
 
     def test_json_is_all_there_is_on_stdout(self, tiny_data, capsys):
         self.run(data=str(tiny_data))
@@ -232,9 +232,10 @@ class TestVerb:
             ({"records": ["x.tfrecord"]}, r"--records: which classes are these\? give --label-map"),
             ({"data": "nowhere"}, r"nowhere"),
             ({}, r"model: no pipeline\.config"),
+            ({"model": "a/x.tflite"}, r"^a/x\.tflite: names no records; give --data DIR"),
             ({"data": "somewhere", "records": ["x.tfrecord"]}, r"--data.*--records"),
         ],
-        ids=["no label map", "no folder", "nothing given", "both given"],
+        ids=["no label map", "no folder", "nothing given", "a file", "both given"],
     )
     def test_flags_that_do_not_fit(self, in_temporary_folder, flags, message):
         with pytest.raises(InputError, match=message):
