@@ -105,11 +105,21 @@ class ScoredExport:
         path = self.maker.make(converter, form, quantize)
         if self.options.target and quantize in REQUESTED[self.options.quantize]:
             self._check_target(self.options.target, path, form, quantize)
-        predictor = TflitePredictor(path, num_threads=_NUM_THREADS)
+            if self._as_the_target_rounds(quantize):
+                print("  scored with LiteRT's reference kernels, which round as the target's do")
+        predictor = TflitePredictor(
+            path, num_threads=_NUM_THREADS, reference_kernels=self._as_the_target_rounds(quantize)
+        )
         # Labels inside are for people; records may call the same classes by other names.
         predictor.label_map = self.exported.label_map
         score = verify.score(predictor, self.validation.patterns, self.exported.label_map)
         return ScoredFile(path.name, form, quantize, path.stat().st_size, score)
+
+    def _as_the_target_rounds(self, quantize: str) -> bool:
+        target = self.options.target
+        if target is None or quantize != "int8":
+            return False
+        return targets.options_for(target).has_reference_kernels
 
     def _check_target(self, target: str, path: Path, form: str, quantize: str) -> None:
         found = targets.check(target, path.read_bytes(), form, quantize)
@@ -117,7 +127,8 @@ class ScoredExport:
             print(line, flush=True)
         found.require_none()
         self.maker.add({f"{path.stem}_{name}": data for name, data in found.files.items()})
-        self.target_facts[path.name] = dict(found.facts)
+        kernels = "reference" if self._as_the_target_rounds(quantize) else "fast"
+        self.target_facts[path.name] = {"scored_with_kernels": kernels, **found.facts}
 
     def _checkpoint_score(self) -> Score:
         if self.validation.patterns:

@@ -156,10 +156,12 @@ def run(
     output: str | None,
     as_json: bool,
     threads: int,
+    reference_kernels: bool = False,
 ) -> None:
     """The `evaluate` verb; arguments are its flags. Prints the table or one JSON object."""
     records, labels, settings = _data(model, data, split, records, label_map)
-    predictor = with_classes_of(load_predictor(model, num_threads=threads), labels)
+    loaded = load_predictor(model, num_threads=threads, reference_kernels=reference_kernels)
+    predictor = with_classes_of(loaded, labels)
     settings = settings.with_pascal_voc()
     images: list[EvaluatedImage] = []
     summary = evaluate(

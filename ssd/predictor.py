@@ -131,7 +131,11 @@ class SavedModelPredictor:
 
 
 def load_predictor(
-    path: str | os.PathLike[str], label_map: LabelMap | None = None, *, num_threads: int = 2
+    path: str | os.PathLike[str],
+    label_map: LabelMap | None = None,
+    *,
+    num_threads: int = 2,
+    reference_kernels: bool = False,
 ) -> Predictor:
     """Returns the predictor for a run, model folder, checkpoint prefix, SavedModel or .tflite.
 
@@ -143,6 +147,7 @@ def load_predictor(
         saved_model beside; hub:HANDLE_OR_FOLDER is a module of TensorFlow Hub.
       label_map: replaces the one that the model carries.
       num_threads: of the .tflite interpreter.
+      reference_kernels: run a .tflite as microcontrollers do; see TflitePredictor.
 
     Raises:
       InputError: nothing there that can be loaded.
@@ -150,7 +155,7 @@ def load_predictor(
     path = os.fspath(path)
     if "://" in path and not hub.is_handle(path):
         raise InputError(f"{path}: an address is given as {hub.PREFIX}{path}")
-    predictor = _load(path, num_threads)
+    predictor = _load(path, num_threads, reference_kernels)
     if label_map is not None:
         predictor.label_map = label_map
     elif predictor.label_map is None:
@@ -158,7 +163,9 @@ def load_predictor(
     return predictor
 
 
-def _load(path: str, num_threads: int) -> Predictor:
+def _load(path: str, num_threads: int, reference_kernels: bool) -> Predictor:
+    if reference_kernels and not path.endswith(".tflite"):
+        raise InputError(f"{path}: --reference-kernels are for .tflite files; leave them out")
     if hub.is_handle(path):
         loaded, folder = hub.load(path)
         return SavedModelPredictor(folder, loaded, path)
@@ -166,7 +173,7 @@ def _load(path: str, num_threads: int) -> Predictor:
     if model.suffix == ".tflite":
         from ssd.tflite_predictor import TflitePredictor  # late: only this form needs LiteRT
 
-        return TflitePredictor(model, num_threads=num_threads)
+        return TflitePredictor(model, num_threads=num_threads, reference_kernels=reference_kernels)
     if (model / "saved_model.pb").is_file():
         return SavedModelPredictor(model)
     if not (model / "pipeline.config").is_file() and (model / "saved_model").is_dir():

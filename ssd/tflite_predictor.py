@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from ssd import tflite_file
 from ssd.errors import InputError
@@ -43,6 +43,8 @@ class TflitePredictor:
     Args:
       path: float32, uint8 or int8 input [1, H, W, 3], RGB.
       num_threads: of the interpreter; a file with regular NMS is run by one.
+      reference_kernels: run by the plain kernels that microcontrollers have, too: bit for bit what
+        those compute, and 30 times slower.
 
     Attributes:
       label_map: of the labels inside the file or, without any, of labels.txt or labelmap.txt beside
@@ -56,13 +58,25 @@ class TflitePredictor:
 
     batch_size = 1
 
-    def __init__(self, path: str | os.PathLike[str], *, num_threads: int = 2) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        num_threads: int = 2,
+        reference_kernels: bool = False,
+    ) -> None:
         self.name = str(path)
         file = tflite_file.read(path)
         if file.detection_options.get("use_regular_nms"):
             num_threads = _REGULAR_NMS_THREADS
         try:
-            self._interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
+            self._interpreter = Interpreter(
+                model_path=str(path),
+                num_threads=num_threads,
+                experimental_op_resolver_type=OpResolverType.BUILTIN_REF
+                if reference_kernels
+                else OpResolverType.AUTO,
+            )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().split("\n")[0]

@@ -19,12 +19,15 @@ class Preset:
       forms, quantizations: that it can run; the first of each is its default.
       for_whom: for the help text.
       module: of export.targets; its `check(data)` returns Findings.
+      has_reference_kernels: int8 there is rounded as LiteRT's reference kernels round, not as its
+        fast ones.
     """
 
     forms: tuple[str, ...]
     quantizations: tuple[str, ...]
     for_whom: str
     module: str
+    has_reference_kernels: bool = False
 
     @property
     def form(self) -> str:
@@ -41,8 +44,10 @@ TARGETS = {
     "mediapipe": Preset(("nms",), _ANY, "MediaPipe Tasks ObjectDetector", "task_libraries"),
     "android-task": Preset(("nms",), _ANY, "TFLite Task Library on Android", "task_libraries"),
     "edgetpu": Preset(("nms", "raw"), ("int8",), "Coral Edge TPU, before its compiler", "edge_tpu"),
-    "ethos-u": Preset(("raw",), ("int8",), "Arm Ethos-U55 behind Vela", "ethos_u"),
-    "micro": Preset(("raw",), ("int8",), "TensorFlow Lite Micro on a microcontroller", "micro"),
+    "ethos-u": Preset(("raw",), ("int8",), "Arm Ethos-U55 behind Vela", "ethos_u", True),
+    "micro": Preset(
+        ("raw",), ("int8",), "TensorFlow Lite Micro on a microcontroller", "micro", True
+    ),
 }
 
 

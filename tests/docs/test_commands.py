@@ -92,7 +92,8 @@ def workspace(tmp_path_factory, tiny_demo_config, execute) -> Path:
     train = "./run.sh train --config tiny.config --steps 2 --batch-size 4 --checkpoint none"
     convert = "./run.sh convert voc --images photos/ --annotations xml/ --output data/mine"
     execute(convert, folder)
-    execute(f"{convert.replace('mine', 'bccd')}", folder)
+    for name in ("bccd", "coco"):
+        execute(convert.replace("mine", name), folder)
     execute(f"{train} --data data/mine --output runs/NAME", folder)
     execute("./run.sh export-tflite --run runs/NAME --max-map-drop 100", folder)
     execute("./run.sh export-saved-model --run runs/NAME", folder)

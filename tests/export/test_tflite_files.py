@@ -8,7 +8,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from google.protobuf import text_format
 
-from export import ladder, source, tflite_files, verify
+from export import ladder, scored_files, source, tflite_files, verify
 from export.options import TfliteOptions
 from export.source import ExportSource
 from export.tflite import TfliteConverter, TfliteModel
@@ -295,3 +295,20 @@ def test_raw_files_come_with_what_decodes_them(tmp_path, photos):
         counts = [int(detections["num_detections"][0]) for detections in found]
         assert counts[0] == counts[1] > 3
         np.testing.assert_allclose(*(d["detection_scores"] for d in found), atol=0.01)
+
+
+@pytest.mark.usefixtures("exported")
+def test_what_microcontrollers_run_is_scored_as_they_compute(tmp_path, monkeypatch, capsys):
+    real, kernels = scored_files.TflitePredictor, {}
+
+    def predictor(path, *, num_threads, reference_kernels):
+        kernels[path.name] = reference_kernels
+        return real(path, num_threads=num_threads, reference_kernels=reference_kernels)
+
+    monkeypatch.setattr(scored_files, "TflitePredictor", predictor)
+    export(tmp_path, form="raw", target="micro")
+    float32, int8 = "model_float32_raw.tflite", "model_int8_raw.tflite"
+    assert kernels == {float32: False, int8: True}
+    report = json.loads((tmp_path / "export_report.json").read_text())
+    assert report["target"]["files"][int8]["scored_with_kernels"] == "reference"
+    assert "scored with LiteRT's reference kernels" in capsys.readouterr().out

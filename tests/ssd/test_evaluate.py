@@ -134,7 +134,7 @@ class TestVerb:
     @pytest.fixture(autouse=True)
     def _predictor(self, monkeypatch, tiny_label_map):
         monkeypatch.setattr(
-            module, "load_predictor", lambda model, num_threads: Perfect(tiny_label_map)
+            module, "load_predictor", lambda model, **flags: Perfect(tiny_label_map)
         )
 
     def run(self, **changes) -> None:

@@ -163,6 +163,7 @@ def test_flags_of_evaluate_and_detect(monkeypatch):
         "records": ["r"],
         "label_map": "l",
         "output": None,
+        "reference_kernels": False,
         "as_json": True,
     }
     command_line.main(["detect", "--model", "m", "a.jpg", "b", "--score-threshold", "0.5"])

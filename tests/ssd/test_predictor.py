@@ -230,3 +230,8 @@ def test_a_config_that_does_not_belong_to_the_checkpoint(model_folder, tiny_conf
         r"\(.*36\) \(2 of 384 variables differ\)",
     ):
         load_predictor(model_folder)
+
+
+def test_reference_kernels_belong_to_tflite_files(tmp_path):
+    with pytest.raises(InputError, match=r"run1: --reference-kernels are for \.tflite files"):
+        load_predictor(tmp_path / "run1", reference_kernels=True)

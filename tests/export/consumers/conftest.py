@@ -88,9 +88,10 @@ class Exported:
         )
         return files.attach(made.data, decoding, Description("test", "a test"))
 
-    def ours(self, form: str, quantize: str) -> list[Found]:
+    def ours(self, form: str, quantize: str, *, reference_kernels: bool = False) -> list[Found]:
         """What our own run of the file finds in each picture."""
-        predictor = TflitePredictor(self.path(form, quantize))
+        path = self.path(form, quantize)
+        predictor = TflitePredictor(path, reference_kernels=reference_kernels)
         return [self._of(predictor(p[np.newaxis].astype(np.float32))) for p in self.pictures]
 
     def as_given(self, form: str, quantize: str) -> list[Found]:
