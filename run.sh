@@ -13,6 +13,7 @@ usage() {
   export-saved-model       the same run to a SavedModel
   evaluate                 COCO metrics of a run, a SavedModel, a hub module or a .tflite on records
   detect                   draw detections on images, folders, videos or a camera
+  demo                     a web page: drop a picture, move thresholds, compare models
   benchmark                latency, memory, size and ops of .tflite files, side by side
   convert voc|coco|csv|yolo  annotations to TFRecords
   lint                     the checks of convert, over annotations or TFRecords
@@ -28,7 +29,7 @@ TEXT
 
 verb=${1:-}
 case "$verb" in
-  train | evaluate | detect | config | zoo | anchors | doctor) module=ssd ;;
+  train | evaluate | detect | demo | config | zoo | anchors | doctor) module=ssd ;;
   export-tflite | export-saved-model | benchmark) module=export ;;
   convert | lint | show | sample-data) module=tfrecord_tools ;;
   test | check) module=$verb ;;

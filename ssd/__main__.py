@@ -1,4 +1,4 @@
-"""Command line of the engine: train, evaluate, detect, config, zoo, anchors, doctor."""
+"""Command line of the engine: train, evaluate, detect, demo, config, zoo, anchors, doctor."""
 
 from __future__ import annotations
 
@@ -56,6 +56,12 @@ def _detect(arguments: dict) -> None:
     detect.run(**arguments)
 
 
+def _demo(arguments: dict) -> None:
+    from ssd.demo import server
+
+    server.run(**arguments)
+
+
 def _config(arguments: dict) -> None:
     from ssd.config import cli
 
@@ -107,6 +113,7 @@ _VERBS = {
     "train": _train,
     "evaluate": _evaluate,
     "detect": _detect,
+    "demo": _demo,
     "config": _config,
     "zoo": _zoo,
     "anchors": _anchors,

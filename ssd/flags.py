@@ -7,6 +7,9 @@ import argparse
 from ssd.errors import CommandParser
 from ssd.metric_names import COCO_NAMES
 
+_MODEL = "PATH|hub:HANDLE_OR_FOLDER"
+_MODELS = "a run, a zoo folder, a checkpoint, a SavedModel, a TF Hub module or a .tflite"
+
 
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of all verbs; names of the results are those of the verbs' functions."""
@@ -15,6 +18,7 @@ def parser() -> argparse.ArgumentParser:
     _add_train(verbs.add_parser("train", help="fine-tune a detector", allow_abbrev=False))
     _add_evaluate(verbs.add_parser("evaluate", help="COCO metrics on records", allow_abbrev=False))
     _add_detect(verbs.add_parser("detect", help="draw detections", allow_abbrev=False))
+    _add_demo(verbs.add_parser("demo", help="a web page to compare models on", allow_abbrev=False))
     _add_config(verbs.add_parser("config", help="check or show a pipeline.config"))
     _add_zoo(verbs.add_parser("zoo", help="pretrained checkpoints"))
     _add_anchors(
@@ -132,6 +136,11 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     add("--records", nargs="+", default=[], metavar="GLOB")
     add("--label-map", metavar="FILE")
     add("--output", metavar="DIR", help="writes metrics.json there")
+    add(
+        "--reference-kernels",
+        action="store_true",
+        help="run a .tflite as microcontrollers do, to the bit (30 times slower)",
+    )
     add("--json", action="store_true", dest="as_json")
 
 
@@ -147,13 +156,20 @@ def _add_detect(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", dest="as_json", help="numbers instead of drawings")
 
 
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    what = f"{_MODELS}; others are compared with the first (the newest export or run)"
+    add("--model", nargs="+", action="extend", default=[], metavar=_MODEL, help=what)
+    add("--data", metavar="DIR", help="folder made by `convert`: validation pictures to pick from")
+    add("--label-map", metavar="FILE", help="names the models' classes")
+    add("--port", type=_positive, metavar="N", help="(the first free one from 7860 on)")
+    add("--host", default="127.0.0.1", metavar="ADDRESS", help="who may come (this machine only)")
+    add("--no-browser", action="store_true", help="do not open the page")
+    add("--threads", type=_positive, default=2, metavar="N", help="of a .tflite")
+
+
 def _add_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model",
-        required=True,
-        metavar="PATH|hub:HANDLE_OR_FOLDER",
-        help="a run, a zoo folder, a checkpoint, a SavedModel, a TF Hub module or a .tflite",
-    )
+    parser.add_argument("--model", required=True, metavar=_MODEL, help=_MODELS)
     parser.add_argument("--threads", type=_positive, default=2, metavar="N", help="of a .tflite")
 
 

@@ -68,6 +68,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "run_report": _PARTS,
     "evaluate": _PARTS | {"run_report"},
     "detect": _PARTS,
+    "demo": _PARTS | {"detect", "run_report"},
     "doctor": _PARTS | {"__init__"},
     "augmentation_tiles": _BASE | {"label_map", "visualize"},
     "augmentation_sheet": _PARTS | {"training", "augmentation_tiles"},
@@ -76,7 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shipped_configs": _BASE,
     "training": _PARTS | {"evaluate", "run_report", "shipped_configs", "anchor_fit"},
     "__main__": _PARTS
-    | {"evaluate", "detect", "doctor", "training"}
+    | {"evaluate", "detect", "demo", "doctor", "training"}
     | {"augmentation_sheet", "anchor_fit", "flags"},
     # Model Maker's words for all of the kit: above everything, and nobody imports it.
     "model_maker": _PARTS | {"evaluate", "training", "shipped_configs"},
@@ -110,7 +111,7 @@ WITHOUT_TENSORFLOW = (
 )
 
 SSD_VERBS = (
-    *("train", "evaluate", "detect", "config", "zoo", "anchors", "doctor"),
+    *("train", "evaluate", "detect", "demo", "config", "zoo", "anchors", "doctor"),
     *("augmentation-sheet", "anchor-recall"),
 )
 ENTRIES = (
