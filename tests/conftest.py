@@ -66,6 +66,13 @@ def project() -> Path:
 
 
 @pytest.fixture(scope="session")
+def no_zoo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment variables under which no zoo model is cached and no server asked for one."""
+    nothing = tmp_path_factory.mktemp("no_zoo")
+    return {"ZOO_CACHE": str(nothing / "cache"), "ZOO_MIRROR": str(nothing / "mirror")}
+
+
+@pytest.fixture(scope="session")
 def golden_data() -> Path:
     """The folder of small recordings that come with the tests; origins in its README.md."""
     return PROJECT / "tests/data"

@@ -63,14 +63,12 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def environment(project: Path, workspace: Path) -> dict[str, str]:
+def environment(project: Path, no_zoo: dict[str, str]) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": str(project),
         "TF_CPP_MIN_LOG_LEVEL": "2",
-        # Nothing cached, nobody to ask.
-        "ZOO_CACHE": str(workspace / "no_cache"),
-        "ZOO_MIRROR": str(workspace / "no_mirror"),
+        **no_zoo,
     }
 
 

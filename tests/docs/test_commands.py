@@ -38,16 +38,8 @@ INLINE = [command for page in PAGES for command in inline_commands_of(page)]
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    nothing = tmp_path_factory.mktemp("no_network")
-    return {
-        **os.environ,
-        "NO_VENV": "1",
-        "PYTHON": sys.executable,
-        # Nothing cached, nobody to ask.
-        "ZOO_CACHE": str(nothing / "cache"),
-        "ZOO_MIRROR": str(nothing / "mirror"),
-    }
+def environment(no_zoo: dict[str, str]) -> dict[str, str]:
+    return {**os.environ, **no_zoo, "NO_VENV": "1", "PYTHON": sys.executable}
 
 
 @pytest.fixture(scope="module")

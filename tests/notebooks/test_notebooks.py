@@ -100,15 +100,14 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, tiny_demo_config: str) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=names(NOTEBOOKS))
-def test_runs_from_top_to_bottom(path, checkout, monkeypatch, tmp_path):
+def test_runs_from_top_to_bottom(path, checkout, monkeypatch, no_zoo):
     nbclient = pytest.importorskip("nbclient", reason="pip install -r requirements/dev.txt")
     pytest.importorskip("ipykernel", reason="pip install -r requirements/dev.txt")
     monkeypatch.setenv("NO_VENV", "1")
     monkeypatch.setenv("PYTHON", sys.executable)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    # Nothing cached, nobody to ask.
-    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "no_cache"))
-    monkeypatch.setenv("ZOO_MIRROR", str(tmp_path / "no_mirror"))
+    for name, value in no_zoo.items():
+        monkeypatch.setenv(name, value)
     notebook = book(path)
     for cell in code_cells(notebook):
         checked(cell)

@@ -36,15 +36,14 @@ def with_import_lines_changed(script: str) -> str:
     return "\n".join(changed) + "\n"
 
 
-def run(script: str, folder: Path, project: Path) -> str:
+def run(script: str, folder: Path, project: Path, no_zoo: dict[str, str]) -> str:
     """Returns what the script prints, run in `folder` where no zoo can be reached."""
     (folder / "script.py").write_text(with_import_lines_changed((HERE / script).read_text()))
     environment = {
         **os.environ,
         "PYTHONPATH": str(project),
         "TF_CPP_MIN_LOG_LEVEL": "2",
-        "ZOO_CACHE": str(folder / "no_cache"),
-        "ZOO_MIRROR": str(folder / "no_mirror"),
+        **no_zoo,
     }
     done = subprocess.run(
         [sys.executable, "script.py"],
@@ -86,7 +85,9 @@ def write_automl(rows: list[dict[str, str]], path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def salad(tmp_path_factory: pytest.TempPathFactory, project: Path) -> tuple[Path, str, list[str]]:
+def salad(
+    tmp_path_factory: pytest.TempPathFactory, project: Path, no_zoo: dict[str, str]
+) -> tuple[Path, str, list[str]]:
     """The folder of the tutorial's script after its run, what it printed, and its classes."""
     from tfrecord_tools.sample.data import write_sample_data
 
@@ -95,7 +96,8 @@ def salad(tmp_path_factory: pytest.TempPathFactory, project: Path) -> tuple[Path
     with (folder / "sample/annotations.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     write_automl(rows, folder / "salads.csv")
-    return folder, run("salad.py.txt", folder, project), sorted({row["class"] for row in rows})
+    out = run("salad.py.txt", folder, project, no_zoo)
+    return folder, out, sorted({row["class"] for row in rows})
 
 
 def test_only_import_lines_change():
@@ -155,10 +157,10 @@ def test_mediapipe_loads_it(salad):
     assert names <= set(classes)
 
 
-def test_a_voc_script_runs(tiny_voc, tmp_path, project):
+def test_a_voc_script_runs(tiny_voc, tmp_path, project, no_zoo):
     for name in ("images", "annotations"):
         (tmp_path / name).symlink_to(tiny_voc / name)
-    out = run("voc.py.txt", tmp_path, project)
+    out = run("voc.py.txt", tmp_path, project, no_zoo)
     assert "SIZES 4 2 {1: 'bolt', 2: 'nut', 3: 'washer'}" in out
     assert "4 steps of 2" in out
     assert list(printed(out, "EVALUATED"))[:12] == METRICS
