@@ -19,7 +19,7 @@ LINKED = (
 # The lengths that make a notebook short, and a gate that two steps of training pass.
 SHORT: dict[str, Any] = {
     "STEPS": 2,
-    "MORE_STEPS": 3,
+    "MORE_STEPS": 2,
     "EPOCHS": 1,
     "MAX_MAP_DROP": 100,
     "STRICT": 101,
