@@ -45,6 +45,8 @@ case "$verb" in test | check) requirements+=("$home/requirements/dev.txt") ;; es
 python=$(environment_python "$home" "${requirements[@]}")
 
 export PYTHONPATH="$home${PYTHONPATH:+:$PYTHONPATH}"
+# A notebook sets a backend that only its own Python may have; plots are files here.
+export MPLBACKEND=Agg
 export TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-3}
 
 case "$module" in

@@ -39,7 +39,9 @@ INLINE = [command for page in PAGES for command in inline_commands_of(page)]
 
 @pytest.fixture(scope="module")
 def environment(no_zoo: dict[str, str]) -> dict[str, str]:
-    return {**os.environ, **no_zoo, "NO_VENV": "1", "PYTHON": sys.executable}
+    # As the commands of a notebook have it, whose Python is another one.
+    notebook = {"MPLBACKEND": "module://a_package_of_the_notebook"}
+    return {**os.environ, **no_zoo, **notebook, "NO_VENV": "1", "PYTHON": sys.executable}
 
 
 @pytest.fixture(scope="module")
