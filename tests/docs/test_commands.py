@@ -39,8 +39,8 @@ INLINE = [command for page in PAGES for command in inline_commands_of(page)]
 
 @pytest.fixture(scope="module")
 def environment(no_zoo: dict[str, str]) -> dict[str, str]:
-    # As the commands of a notebook have it, whose Python is another one.
-    notebook = {"MPLBACKEND": "module://a_package_of_the_notebook"}
+    # A notebook's kernel hands its own backend to commands that another Python runs.
+    notebook = {"MPLBACKEND": "known_to_the_notebook_only"}
     return {**os.environ, **no_zoo, **notebook, "NO_VENV": "1", "PYTHON": sys.executable}
 
 
