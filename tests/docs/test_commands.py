@@ -165,7 +165,7 @@ def test_benchmark_flags_exist(command, environment):
     words = command.text.split(" -- ")[0].split()
     shown = subprocess.run(
         [sys.executable, PROJECT / words[1], "--help"],
-        env=environment | {"PYTHONPATH": str(PROJECT)},
+        env=environment | {"PYTHONPATH": str(PROJECT), "MPLBACKEND": "Agg"},
         capture_output=True,
         text=True,
         check=True,
